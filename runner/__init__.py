@@ -1,0 +1,27 @@
+"""runner: experiments in deep-learning geometry, each one a TOML file."""
+
+from runner.errors import PluginError, RunnerError, SpecError
+from runner.parameters import InputFile, Real, Text
+from runner.plugin import Data, Model, Perturbation, Plugin, Probe, Renderer, Trainer
+from runner.types import (
+    Array,
+    Arrays,
+    Circumstance,
+    Dataset,
+    Files,
+    Network,
+    Seed,
+    Split,
+    Table,
+    Trained,
+    Weights,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Array", "Arrays", "Circumstance", "Data", "Dataset", "Files", "InputFile", "Model",
+    "Network", "Perturbation", "Plugin", "PluginError", "Probe", "Real", "Renderer",
+    "RunnerError", "Seed", "SpecError", "Split", "Table", "Text", "Trained", "Trainer", "Weights",
+    "__version__",
+]  # fmt: skip

@@ -1,0 +1,89 @@
+"""Types for the fields of plugins: numbers with pi, text with holes, files that are hashed."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, GetCoreSchemaHandler
+from pydantic_core import PydanticCustomError, core_schema
+
+from runner.numbers import number
+
+
+def _real(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return number(value)
+        except ValueError as error:
+            raise PydanticCustomError("number", "{why}", {"why": str(error)}) from error
+    return value
+
+
+Real = Annotated[float, BeforeValidator(_real)]
+"""A finite float; a spec may write it as an expression, `"-2*pi"`."""
+
+
+@dataclass(frozen=True)
+class Holes:
+    """Marks text whose `{axis}` holes are filled with the cell's labels before validation."""
+
+
+Text = Annotated[str, Holes()]
+"""Text in which `{axis}` and `{axis:.2f}` stand for the cell's values."""
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file outside the store: where it lies (a circumstance) and its sha256 (in the key)."""
+
+    path: Path
+    digest: str
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Accept a path relative to the spec's folder; serialise to the digest alone."""
+        return core_schema.with_info_plain_validator_function(
+            cls._validated,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda file: {"sha256": file.digest}
+            ),
+        )
+
+    @classmethod
+    def _validated(cls, value: Any, info: core_schema.ValidationInfo[Any]) -> InputFile:
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, str):
+            raise PydanticCustomError("input_file", "must be the path of a file, as text")
+        text = re.sub(r"\$\{(\w+)\}", _environment, value)
+        reading = info.context
+        folder = reading.folder if reading else Path.cwd()
+        path = (folder / text).resolve()
+        if not path.is_file():
+            raise PydanticCustomError(
+                "input_file", "no such file; paths start at the spec's folder, {folder}",
+                {"folder": str(folder)},
+            )  # fmt: skip
+        return cls(path, reading.digest(path) if reading else file_digest(path))
+
+
+def _environment(match: re.Match[str]) -> str:
+    if match[1] not in os.environ:
+        raise PydanticCustomError(
+            "input_file", "environment variable {name} is not set", {"name": match[1]}
+        )
+    return os.environ[match[1]]
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 of a file's content, in hexadecimal."""
+    import hashlib
+
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
