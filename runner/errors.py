@@ -65,6 +65,6 @@ def near(word: str, known: Iterable[str]) -> str:
 
 def listed(names: Iterable[object], most: int = 8) -> str:
     """Return names joined for a message, cut after `most`."""
-    names = [str(name) for name in names]
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more if names else "none"
+    texts = [str(name) for name in names]
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more if texts else "none"

@@ -62,9 +62,10 @@ class Network:
 
     def module(self, device: str = "cpu") -> torch.nn.Module:
         """Return the network as a module in evaluation mode on `device`."""
-        module = self.architecture.build()
+        module: torch.nn.Module = self.architecture.build()
         module.load_state_dict(dict(self.weights))
-        return module.to(device).eval()
+        module.to(device).eval()
+        return module
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,11 @@ class Seed(int):
         return torch.Generator(device).manual_seed(self.integer(*stream))
 
 
+def print_nothing(done: float, total: float, unit: str) -> None:
+    """Ignore progress: what a node reports to when nobody watches."""
+    del done, total, unit
+
+
 @dataclass(frozen=True)
 class Circumstance:
     """Where and how a node is computed. Nothing here may change its result (and none is in a key).
@@ -163,4 +169,4 @@ class Circumstance:
     device: str = "cpu"
     threads: int = 1
     scratch: Path = Path()
-    progress: Callable[[float, float, str], None] = lambda done, total, unit: None
+    progress: Callable[[float, float, str], None] = print_nothing

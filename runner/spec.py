@@ -1,0 +1,293 @@
+"""TOML text -> Spec: its shape, names and references; it knows no plugin."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runner.axes import Axis, AxisError, read_axis
+from runner.errors import Problem, Where, listed, near
+from runner.layers import LayeredError, Layers, Origin, read
+
+FAMILY_KEYS = ("data", "models", "trainers", "perturbations", "probes", "renderers")
+CHECK_KEYS = ("expect", "hypotheses")
+TOP_KEYS = (
+    "title", "seed", "params", "axes", "extends", "profiles", "markers", *FAMILY_KEYS, *CHECK_KEYS,
+)  # fmt: skip
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_AXIS = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)(?:\.([A-Za-z_][A-Za-z0-9_]*))?\Z")
+_WHOLE = re.compile(r"\$\$([A-Za-z_][A-Za-z0-9_]*)\Z")
+_REFERENCE = re.compile(
+    r"@([A-Za-z_][A-Za-z0-9_]*)(?:\.([A-Za-z_][A-Za-z0-9_]*))?(?:@(\$?[A-Za-z0-9_]+))?\Z"
+)
+
+
+@dataclass(frozen=True)
+class AxisUse:
+    """`$name` or `$name.field` in a parameter."""
+
+    name: str
+    field: str | None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """`@step`, `@step.output`, `@step@checkpoint`, `@step@$axis` in a port."""
+
+    step: str
+    output: str | None
+    checkpoint: str | None
+    where: Where
+    text: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A named table of the spec as written; `family` is its table, `use` its plugin."""
+
+    name: str
+    family: str
+    use: str
+    body: dict[str, Any]  # everything but use and like
+    where: Where
+
+
+@dataclass
+class Spec:
+    """A spec's shape: every name in it is unique and every table is of the right kind."""
+
+    path: Path
+    title: str
+    seed: Any
+    axes: dict[str, Axis]
+    params: dict[str, Any]
+    steps: dict[str, Step]
+    markers: dict[str, list[str]]
+    layers: Layers
+    used_names: set[str] = field(default_factory=set)  # axes and params that something uses
+
+    @property
+    def name(self) -> str:
+        """The name of the spec's view folder."""
+        return self.path.stem
+
+
+class Problems:
+    """Collects problems, so that all of them are shown at once."""
+
+    def __init__(self, layers: Layers) -> None:
+        self.layers = layers
+        self.found: list[Problem] = []
+
+    def add(self, where: Where, message: str, at: str = "value") -> None:
+        """Note a problem once."""
+        problem = Problem(where, message, at=at)
+        if problem not in self.found:
+            self.found.append(problem)
+
+    def stop(self) -> None:
+        """Raise SpecError when there are problems."""
+        if self.found:
+            raise LayeredError(self.found, self.layers)
+
+
+def load(
+    path: Path,
+    profile: str | None = None,
+    sets: Sequence[str] = (),
+    sweeps: Sequence[str] = (),
+) -> Spec:
+    """Return the spec of a file, a profile and command-line overrides.
+
+    Raises: SpecError with every problem of its shape.
+    """
+    layers = read(path.resolve(), profile, sets)
+    problems = Problems(layers)
+    data = layers.data
+    for key in data:
+        if key not in TOP_KEYS:
+            problems.add((key,), f'unknown key "{key}"{near(key, TOP_KEYS)}', "key")
+    _sweep(layers, sweeps, problems)
+    steps = _steps(data, problems)
+    spec = Spec(
+        path=path.resolve(),
+        title=_typed(data, "title", str, path.stem, problems),
+        seed=_typed(data, "seed", (int, str), 0, problems),
+        axes=_axes(data, problems),
+        params=_typed(data, "params", dict, {}, problems),
+        steps=steps,
+        markers=_typed(data, "markers", dict, {}, problems),
+        layers=layers,
+    )
+    for name in spec.params:
+        if name in spec.axes:
+            problems.add(("params", name), f'"{name}" is both an axis and a parameter', "key")
+        if not NAME.match(name):
+            problems.add(("params", name), f'"{name}" is not a name (letters, digits, _)', "key")
+    if not steps and not problems.found:
+        problems.add((), "has no steps; add one such as [probes.llc] with use = ...")
+    problems.stop()
+    return spec
+
+
+def _typed(data: dict[str, Any], key: str, kind: Any, default: Any, problems: Problems) -> Any:
+    value = data.get(key, default)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        wanted = {str: "text", dict: "a table"}.get(kind, "a whole number")
+        problems.add((key,), f"must be {wanted}, not {value!r}")
+        return default
+    return value
+
+
+def _axes(data: dict[str, Any], problems: Problems) -> dict[str, Axis]:
+    axes = {}
+    for name, value in _typed(data, "axes", dict, {}, problems).items():
+        if not NAME.match(name):
+            problems.add(("axes", name), f'"{name}" is not a name (letters, digits, _)', "key")
+            continue
+        try:
+            axes[name] = read_axis(name, value)
+        except AxisError as error:
+            problems.add(("axes", name, *error.part), str(error))
+    return axes
+
+
+def _sweep(layers: Layers, sweeps: Sequence[str], problems: Problems) -> None:
+    """Turn parameters into axes: `--sweep lr=1e-3,1e-4`."""
+    import tomllib
+
+    for option in sweeps:
+        name, _, text = option.partition("=")
+        axes = layers.data.setdefault("axes", {})
+        if name not in layers.data.get("params", {}) and name not in axes:
+            known = [*layers.data.get("params", {}), *axes]
+            problems.add(
+                (), f'--sweep {option}: no parameter "{name}"{near(name, known)} in [params]'
+            )
+            continue
+        values = []
+        for part in text.split(","):
+            try:
+                values.append(tomllib.loads(f"v = {part}")["v"])
+            except tomllib.TOMLDecodeError:
+                values.append(part)
+        layers.data.get("params", {}).pop(name, None)
+        axes[name] = values
+        layers.origins["axes", name] = Origin(None, (), f"--sweep {option}")
+
+
+def _steps(data: dict[str, Any], problems: Problems) -> dict[str, Step]:
+    bodies: dict[str, tuple[str, Any]] = {}
+    for family in (*FAMILY_KEYS, *CHECK_KEYS):
+        for name, body in _typed(data, family, dict, {}, problems).items():
+            where = (family, name)
+            if not NAME.match(name):
+                problems.add(where, f'"{name}" is not a name (letters, digits, _)', "key")
+            elif not isinstance(body, dict):
+                problems.add(where, f"a step is a table, not {body!r}", "key")
+            elif name in bodies:
+                other = bodies[name][0]
+                problems.add(where, f'step name "{name}" is taken by [{other}.{name}]', "table")
+            else:
+                bodies[name] = (family, body)
+    steps = {}
+    for name, (family, _) in bodies.items():
+        body = _liked(name, bodies, problems, [])
+        use = body.pop("use", None)
+        if family in CHECK_KEYS:
+            if use is not None:
+                problems.add((family, name, "use"), "a check has no plugin; take `use` out", "key")
+            use = "check"
+        elif not isinstance(use, str):
+            message = (
+                f'needs `use = "..."`, the name of a plugin in {family} (runner list {family})'
+                if use is None else f"must be the name of a plugin in {family}, as text"
+            )  # fmt: skip
+            problems.add((family, name) if use is None else (family, name, "use"), message, "table")
+            continue
+        steps[name] = Step(name, family, use, body, (family, name))
+    return steps
+
+
+def _liked(
+    name: str, bodies: dict[str, tuple[str, Any]], problems: Problems, chain: list[str]
+) -> dict[str, Any]:
+    """Return a step's body with what it is `like` filled in."""
+    family, raw = bodies[name]
+    body = copy.deepcopy(raw)
+    other = body.pop("like", None)
+    if other is None:
+        return body
+    where = (family, name, "like")
+    if not isinstance(other, str) or other not in bodies:
+        problems.add(where, f'no step "{other}"{near(str(other), bodies)}')
+    elif bodies[other][0] != family:
+        problems.add(where, f'"{other}" is in [{bodies[other][0]}], this step in [{family}]')
+    elif name in chain:
+        problems.add(where, f"steps are like one another: {' -> '.join([*chain, name])}")
+    else:
+        return _overridden(_liked(other, bodies, problems, [*chain, name]), body)
+    return body
+
+
+def _overridden(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    for key, value in new.items():
+        both = isinstance(value, dict) and isinstance(old.get(key), dict)
+        old[key] = _overridden(old[key], value) if both else value
+    return old
+
+
+def parse_reference(text: str, where: Where) -> Reference | None:
+    """Return the reference that `text` writes, or None when it is malformed."""
+    match = _REFERENCE.match(text)
+    return Reference(match[1], match[2], match[3], where, text) if match else None
+
+
+def axis_use(text: Any) -> AxisUse | None:
+    """Return the axis or parameter that text such as `$task` or `$scenario.points` names."""
+    match = _AXIS.match(text) if isinstance(text, str) else None
+    return AxisUse(match[1], match[2]) if match else None
+
+
+def whole_axis(text: Any) -> str | None:
+    """Return the axis that `$$step` names, all of whose values it stands for."""
+    match = _WHOLE.match(text) if isinstance(text, str) else None
+    return match[1] if match else None
+
+
+def leaves(value: Any, where: Where) -> Iterator[tuple[Where, Any]]:
+    """Yield every scalar below `value` with its place."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from leaves(inner, (*where, key))
+    elif isinstance(value, list):
+        for position, inner in enumerate(value):
+            yield from leaves(inner, (*where, position))
+    else:
+        yield where, value
+
+
+def resolved_names(spec: Spec, use: AxisUse, problems: Problems, where: Where) -> str | None:
+    """Check that an axis or parameter is there; return "axis", "param" or None."""
+    spec.used_names.add(use.name)
+    if use.name in spec.axes:
+        wrong = spec.axes[use.name].check_field(use.field)
+        if wrong:
+            problems.add(where, wrong)
+            return None
+        return "axis"
+    if use.name in spec.params:
+        if use.field is not None:
+            problems.add(where, f'"${use.name}.{use.field}": a parameter has no fields')
+            return None
+        return "param"
+    known = [*spec.axes, *spec.params]
+    problems.add(
+        where,
+        f'no axis or parameter "{use.name}"{near(use.name, known)} (there are: {listed(known)})',
+    )
+    return None
