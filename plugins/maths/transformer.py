@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from plugins.maths import stacked_transformer
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
 
@@ -117,6 +119,7 @@ class Decoder(nn.Module):
         eps: float,
     ) -> None:
         super().__init__()
+        self.heads, self.activation = heads, ACTIVATIONS[activation]
         self.token = nn.Embedding(vocabulary, width)
         self.position = nn.Embedding(length, width)
         self.blocks = nn.ModuleList(
@@ -134,3 +137,9 @@ class Decoder(nn.Module):
             stream = block(stream)
         stream = self.blocks[-1](stream, last=True)
         return self.head(self.norm(stream[:, 0]))
+
+    def forward_stacked(self, weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """Return logits (K, B, outputs) of K networks, weights (K, ...), on shared tokens x."""
+        return stacked_transformer.forward(
+            weights, x, layers=len(self.blocks), heads=self.heads, activation=self.activation
+        )
