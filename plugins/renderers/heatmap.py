@@ -1,0 +1,78 @@
+"""Heat maps over two axes of a study, one panel beside the other under one colour bar."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from plugins.maths.views import PictureSuffix, path_problem
+from runner.parameters import Real, Text
+from runner.plugin import Renderer
+from runner.types import Files, Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from plugins.maths.grids import Grid
+
+Scale = Literal["auto", "linear", "log", "even"]
+
+
+class Heatmap(Renderer):
+    """Draw `value` as colour over `x` and `y`, larger brighter, dark purple to orange-yellow.
+
+    Cells whose `mask` is False are grey and hatched, take no part in the colour scale, and are
+    counted under the panel's name; cells without a row or without a finite value stay white.
+
+    Reads:  table, one row per cell: x, y, value, and the columns named by `panels` and `mask`.
+    Raises: ValueError for a missing column, two rows at one cell, no rows, values that are not
+        numbers, or values a log scale or axis cannot hold.
+    Source: none; the colours are matplotlib's inferno without its two ends.
+    """
+
+    path: Text = Field(description='view path; its suffix is the format, "{task}.png"')
+    formats: tuple[PictureSuffix, ...] = Field((), description='further formats, [".pdf"]')
+    x: str = Field(description="column along the horizontal axis")
+    y: str = Field(description="column along the vertical axis")
+    value: str = Field(description="column shown as colour")
+    panels: str | None = Field(None, description="column whose values become panels, in order")
+    wrap: int | None = Field(None, ge=1, description="panels per row; None chooses")
+    mask: str | None = Field(None, description="boolean column; False greys a cell out")
+    masked_as: Text = Field("unhealthy", description="the word for greyed cells")
+    scale: Literal["linear", "log"] = Field("linear", description="how colour follows value")
+    share_scale: bool = Field(True, description="one colour bar for all panels, else one for each")
+    clip: tuple[Real, Real] = Field((0.0, 1.0), description="quantiles where the colours end")
+    x_scale: Scale = Field("auto", description="auto: log if geometrically spaced; even: as a list")
+    y_scale: Scale = Field("auto", description="as x_scale")
+    annotate: bool = Field(False, description="say std/mean over each panel's coloured cells")
+    title: Text = Field("", description="above everything")
+    label: Text = Field("", description="of the colour bar; empty: the column's name")
+    x_label: Text = Field("", description="empty: the column's name")
+    y_label: Text = Field("", description="empty: the column's name")
+    footnote: Text = Field("", description="below everything, small")
+    width: Literal["auto", "column", "page"] = Field(
+        "auto", description="3.4 in or 7 in; auto: column for one panel, else page"
+    )
+
+    def check_parameters(self) -> str | None:
+        low, high = self.clip
+        if not 0 <= low < high <= 1:
+            return f"clip = {[low, high]} must be two quantiles with 0 <= low < high <= 1"
+        return path_problem(self.path)
+
+    def run(self, table: Table) -> Files:
+        from plugins.maths import theme
+        from plugins.maths.grids import grid_of
+        from plugins.maths.views import suffixes_of
+
+        suffixes = suffixes_of(self.path, self.formats)
+        grid = grid_of(table.frame, self.x, self.y, self.value, panels=self.panels, mask=self.mask)
+        with theme.style():
+            return theme.figure_files(self.draw(grid), suffixes)
+
+    def draw(self, grid: Grid) -> Figure:
+        """Return the figure of a grid; call it under the theme's `style()`."""
+        from plugins.maths.heatmaps import draw_heatmaps
+
+        return draw_heatmaps(self, grid)
