@@ -13,7 +13,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from plugins.maths import fitting
+from plugins.maths import fitting, resume
 from plugins.trainers.supervised import Supervised
 from runner import Circumstance, Dataset, Model, Network, RunnerError, Seed
 
@@ -231,10 +231,17 @@ def test_a_network_is_trained_on_from_its_weights():
     assert torch.equal(more.last.weights["weight"], whole.last.weights["weight"])
 
 
-@pytest.mark.parametrize("stop", [1, 7, 10, 33, 39])
-def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path, monkeypatch, stop):
+@pytest.fixture
+def saving(monkeypatch):
+    """Save after every step; without fsync, which guards against power cuts and not kills."""
     monkeypatch.setattr(fitting, "SECONDS_BETWEEN_REPORTS", 0)
     monkeypatch.setattr(fitting, "SECONDS_BETWEEN_SAVES", 0)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.mark.usefixtures("saving")
+@pytest.mark.parametrize("stop", [1, 7, 10, 33, 39])
+def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path, stop):
     whole = train(recipe(**NOISY), Noisy(), classes())
     seen = []
 
@@ -264,6 +271,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(tmp_path):
         sys.modules["theirs"] = theirs
         spec.loader.exec_module(theirs)
         theirs.fitting.SECONDS_BETWEEN_REPORTS = theirs.fitting.SECONDS_BETWEEN_SAVES = 0
+        os.fsync = lambda _: None
 
         def kill(done, total, unit):
             if done == 25:
@@ -275,22 +283,20 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(tmp_path):
     )
     outcome = subprocess.run([sys.executable, script], check=False, capture_output=True)
     assert outcome.returncode == -signal.SIGKILL, outcome.stderr.decode()
-    (tmp_path / "scratch" / "resume.safetensors.aside").write_bytes(b"a half-written state")
-    done = []
-    here = Circumstance(scratch=tmp_path / "scratch", progress=lambda d, *_: done.append(d))
-    torch_threads = torch.get_num_threads()
+    folder = tmp_path / "scratch"
+    (folder / "resume.safetensors.aside").write_bytes(b"a half-written state")
+    assert resume.read(folder / "resume.safetensors")[1]["state"]["step"] == 24
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        resumed = train(recipe(**NOISY), Noisy(), classes(), here)
+        resumed = train(recipe(**NOISY), Noisy(), classes(), Circumstance(scratch=folder))
         same(resumed, train(recipe(**NOISY), Noisy(), classes()))
     finally:
-        torch.set_num_threads(torch_threads)
-    assert {path.suffix for path in (tmp_path / "scratch").iterdir()} <= {".safetensors", ".aside"}
+        torch.set_num_threads(threads)
 
 
-def test_the_state_of_another_recipe_is_not_continued(tmp_path, monkeypatch):
-    monkeypatch.setattr(fitting, "SECONDS_BETWEEN_REPORTS", 0)
-    monkeypatch.setattr(fitting, "SECONDS_BETWEEN_SAVES", 0)
+@pytest.mark.usefixtures("saving")
+def test_the_state_of_another_recipe_is_not_continued(tmp_path):
     here = Circumstance(scratch=tmp_path)
     train(recipe(), here=here)
     assert (tmp_path / "resume.safetensors").exists()
@@ -298,10 +304,9 @@ def test_the_state_of_another_recipe_is_not_continued(tmp_path, monkeypatch):
     same(train(longer, here=here), train(longer))
 
 
+@pytest.mark.usefixtures("saving")
 def test_a_run_without_a_folder_of_its_own_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(fitting, "SECONDS_BETWEEN_REPORTS", 0)
-    monkeypatch.setattr(fitting, "SECONDS_BETWEEN_SAVES", 0)
     train(recipe())
     assert list(tmp_path.iterdir()) == []
 
@@ -311,17 +316,14 @@ def test_a_diverging_run_names_its_step_and_the_cure():
         train(recipe(optimizer={"sgd": {"lr": 1e30}}, evaluate_every=12))
 
 
+@pytest.mark.usefixtures("saving")
 def test_ctrl_c_comes_through_and_still_works_afterwards():
     def press(done, total, unit):
         os.kill(os.getpid(), signal.SIGINT)
 
     before = signal.getsignal(signal.SIGINT)
-    seconds, fitting.SECONDS_BETWEEN_REPORTS = fitting.SECONDS_BETWEEN_REPORTS, 0
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            train(recipe(), here=Circumstance(progress=press))
-    finally:
-        fitting.SECONDS_BETWEEN_REPORTS = seconds
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(), here=Circumstance(progress=press))
     assert signal.getsignal(signal.SIGINT) is before
 
 
