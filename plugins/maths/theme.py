@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
 
 from runner.errors import listed
 from runner.types import Files
@@ -57,7 +59,8 @@ _RC = {
     "axes.linewidth": 0.6,
     "axes.formatter.use_mathtext": True,
     "lines.linewidth": 1.2,
-    "lines.markersize": 3.0,
+    "lines.markersize": 2.8,
+    "lines.markeredgewidth": 0,
     "hatch.linewidth": 0.5,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
@@ -134,9 +137,53 @@ def place_ticks(
 
 def head_and_foot(figure: Figure, title: str, footnote: str) -> None:
     """Write the title above and the footnote, small and at the left, below all panels."""
-    width = figure.get_figwidth() * 72
     if title:
-        figure.suptitle(textwrap.fill(title, int(width / (9 * 0.58))))
+        figure.suptitle(textwrap.fill(title, _letters(figure, 9)))
     if footnote:
-        text = textwrap.fill(footnote, int(width / (SMALL * 0.54)))
+        text = textwrap.fill(footnote, _letters(figure, SMALL))
         figure.supxlabel(text, x=0.01, ha="left", fontsize=SMALL, color=FADED)
+
+
+def _letters(figure: Figure, size: float) -> int:
+    """Return how many letters of `size` points fit into the width of the figure."""
+    return int(figure.get_figwidth() * 72 / (size * 0.57))
+
+
+def legend_and_foot(
+    figure: Figure, entries: Sequence[tuple[str, dict[str, Any]]], footnote: str
+) -> None:
+    """Place a legend below all panels and the footnote below that; the figure grows by both.
+
+    Args:
+        figure: with constrained layout, its panels drawn.
+        entries: label and line properties of each line of the legend.
+        footnote: may be empty.
+    """
+    used, parts = 0.0, []  # inches
+    if footnote:
+        text = textwrap.fill(footnote, _letters(figure, SMALL))
+        parts.append(figure.text(0.01, 0.0, text, fontsize=SMALL, color=FADED, va="bottom"))
+    if entries:
+        longest = max(len(label) for label, _ in entries)
+        fit = max(1, int(figure.get_figwidth() * 72 / (longest * 7 * 0.57 + 34)))
+        rows = -(-len(entries) // fit)
+        lines = [Line2D([], [], **look) for _, look in entries]
+        parts.append(
+            figure.legend(
+                lines, [label for label, _ in entries], ncols=-(-len(entries) // rows),
+                loc="lower center", bbox_to_anchor=(0.5, 0.0), borderaxespad=0,
+                borderpad=0, handlelength=2.2, columnspacing=1.2,
+            )
+        )  # fmt: skip
+    figure.draw_without_rendering()
+    inches = [part.get_window_extent().height / figure.dpi + 0.05 for part in parts]
+    height = figure.get_figheight() + sum(inches)
+    for part, tall in zip(parts, inches, strict=True):
+        part.set_in_layout(False)  # its room is kept by `rect` below
+        if isinstance(part, Legend):
+            part.set_bbox_to_anchor((0.5, (used + 0.03) / height))
+        else:
+            part.set_y((used + 0.03) / height)
+        used += tall
+    figure.set_figheight(height)
+    figure.get_layout_engine().set(rect=(0, used / height, 1, 1 - used / height))

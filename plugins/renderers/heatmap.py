@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -10,11 +10,6 @@ from plugins.maths.views import PictureSuffix, path_problem
 from runner.parameters import Real, Text
 from runner.plugin import Renderer
 from runner.types import Files, Table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from plugins.maths.grids import Grid
 
 Scale = Literal["auto", "linear", "log", "even"]
 
@@ -64,15 +59,10 @@ class Heatmap(Renderer):
     def run(self, table: Table) -> Files:
         from plugins.maths import theme
         from plugins.maths.grids import grid_of
+        from plugins.maths.heatmaps import draw_heatmaps
         from plugins.maths.views import suffixes_of
 
         suffixes = suffixes_of(self.path, self.formats)
         grid = grid_of(table.frame, self.x, self.y, self.value, panels=self.panels, mask=self.mask)
         with theme.style():
-            return theme.figure_files(self.draw(grid), suffixes)
-
-    def draw(self, grid: Grid) -> Figure:
-        """Return the figure of a grid; call it under the theme's `style()`."""
-        from plugins.maths.heatmaps import draw_heatmaps
-
-        return draw_heatmaps(self, grid)
+            return theme.figure_files(draw_heatmaps(self, grid), suffixes)
