@@ -94,7 +94,7 @@ def style() -> Iterator[None]:
 
 def sequential() -> Colormap:
     """Return the map for magnitudes: dark purple for the least, orange-yellow for the most."""
-    inferno = mpl.colormaps["inferno"](np.linspace(0.13, 0.87, 256))
+    inferno = mpl.colormaps["inferno"].colors[33:223]  # without near black and pale yellow
     return LinearSegmentedColormap.from_list("purple_to_yellow", inferno)
 
 
