@@ -1,0 +1,74 @@
+"""Squared gradients of K stacked classifiers, what psgld and rsgld know of the centre w*."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, grad, vmap
+from torch.nn import functional as F
+
+from plugins.maths.stacked import Classification
+from runner.types import Seed
+
+
+@torch.no_grad()
+def squared_gradient(
+    target: Classification,
+    center: Tensor,
+    seed: Seed,
+    *,
+    batch_size: int,
+    draws: int,
+    chunk: int,
+) -> Tensor:
+    """Return V (K, P): squared minibatch gradient of the mean loss at w*, mean over draws."""
+    generator = seed.torch("preconditioner")
+    mean, out = torch.zeros_like(center), torch.empty_like(center[:chunk])
+    for _ in range(draws):
+        rows = torch.randperm(target.points, generator=generator)[:batch_size].to(center.device)
+        for start in range(0, len(center), chunk):
+            at = slice(start, min(start + chunk, len(center)))
+            part = out[: at.stop - start]
+            target.gradient(center[at], at, rows, part)
+            mean[at].addcmul_(part, part, value=1 / draws)
+    return mean
+
+
+@torch.no_grad()
+def diagonal(
+    target: Classification, center: Tensor, seed: Seed, draws: int, rows: int = 64
+) -> Tensor:
+    """Return F (K, P): diagonal Fisher information of one input at w*, by `draws` samples.
+
+    Labels are drawn from the model, inputs from the data, and each sample's gradient is squared
+    before the mean. Cells share inputs and the uniform numbers behind the labels. `rows` samples
+    are differentiated at a time, for memory.
+    """
+    generator = seed.torch("fisher")
+    inputs = torch.randint(target.points, (draws,), generator=generator).to(center.device)
+    uniform = torch.rand(draws, generator=generator, dtype=torch.float64).to(center.device)
+    module, stack = target.stack.module, target.stack
+
+    def score(weights: dict[str, Tensor], x: Tensor, y: Tensor, fixed: dict[str, Tensor]) -> Tensor:
+        logits = functional_call(module, weights | fixed, (x[None],))
+        return F.cross_entropy(logits, y[None])
+
+    each = vmap(grad(score), in_dims=(None, 0, 0, None))
+    mean = torch.zeros_like(center)
+    for cell in range(len(center)):
+        at = slice(cell, cell + 1)
+        weights = {name: value[0] for name, value in stack.layout.views(center[at]).items()}
+        fixed = {name: value[0] for name, value in stack.buffers_of(at).items()}
+        labels = _labels(stack.logits(center[at], target.x[inputs], at)[0], uniform)
+        for some in range(0, draws, rows):
+            part = slice(some, some + rows)
+            scores = each(weights, target.x[inputs[part]], labels[part], fixed)
+            flat = torch.cat([value.flatten(1) for value in scores.values()], dim=1)
+            mean[cell] += flat.square_().sum(0) / draws
+    return mean
+
+
+def _labels(logits: Tensor, uniform: Tensor) -> Tensor:
+    """Return labels drawn from softmax(logits) (B, C) by inversion of uniform (B,)."""
+    cumulative = logits.double().softmax(1).cumsum(1)
+    return (cumulative < uniform[:, None]).sum(1).clamp(max=logits.shape[1] - 1)

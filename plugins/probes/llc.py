@@ -1,0 +1,288 @@
+"""The local learning coefficient of a trained network, by Langevin sampling around its weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from runner.errors import RunnerError
+from runner.parameters import Real
+from runner.plugin import Probe
+from runner.types import Circumstance, Network, Seed, Split, Table
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from plugins.maths.langevin import Rule, Schedule, Traces
+    from plugins.maths.stacked import Classification
+
+# Calibrated at alpha = beta = 1: see `specs/llc_calibration.toml`.
+STEP_SIZE = {"sgld": 1e-6, "psgld": 1e-9, "rsgld": 1e-12, "sisgld": 3e-3}
+LOCALISATION = {"sgld": 1e5, "psgld": 1e5, "rsgld": 1e5, "sisgld": 10.0}
+FLOOR = {"sgld": 0.0, "psgld": 1e-3, "rsgld": 1e-6, "sisgld": 1e-12}
+
+
+class Health(BaseModel):
+    """When a chain may be believed. Every rule that fails is named in the column `reason`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    max_loss: Real = Field(
+        0.5, gt=0, description="largest mean loss along the chain, as a share of chance ln(classes)"
+    )
+    min_accuracy: Real = Field(
+        0.5, ge=0, le=1,
+        description="least mean accuracy, as a share of the way from chance to the centre's",
+    )  # fmt: skip
+    max_disagreement: Real = Field(
+        0.5, gt=0, description="largest difference of the two halves, as a share of the llc"
+    )
+    min_reach: Real = Field(
+        0.2, ge=0,
+        description="least mean of localiser * displacement^2 (1 in equilibrium); below, the chain "
+        "has hardly moved. Not asked where localisation = 0",
+    )  # fmt: skip
+
+
+class Llc(Probe):
+    """Estimate lambda = n*beta (E[L_n(w)] - L_n(w*)) under the localised tempered posterior.
+
+    w* is the given network, L_n the mean cross-entropy in nats over the n data points, exact at
+    w*; the expectation is over exp(-n*beta L_n(w) - (w - w*)' Lambda (w - w*) / 2), sampled by
+    `sampler` with a metric frozen after burn-in. Nodes that differ in the model, the step size or
+    the localisation run as one computation and see the same noise and minibatches.
+
+    Reads:  model; data.x, data.y (integer labels). Draws streams noise, minibatch, fisher,
+            preconditioner.
+    Raises: RunnerError when n*beta is open and there are fewer than two data points.
+    Source: Lau et al., 2023 (arXiv 2308.12108); Watanabe, JMLR 14 (2013); samplers in
+            `plugins/maths/langevin.py`.
+    """
+
+    varies: ClassVar[tuple[str, ...]] = ("model", "step_size", "localisation")
+    columns: ClassVar[dict[str, str]] = {
+        "llc": "local learning coefficient, dimensionless; in mode loss, the mean loss in nats",
+        "llc_se": "standard error of llc from chains and autocorrelation, in the unit of llc",
+        "llc_first_half": "llc from the first half of every chain",
+        "llc_second_half": "llc from the second half of every chain",
+        "ess": "effective number of draws, all chains together",
+        "loss_at_center": "mean loss at w* over all data, nats",
+        "mean_loss": "mean minibatch loss along the chains after burn-in, nats",
+        "accuracy": "mean minibatch accuracy along the chains after burn-in, share",
+        "accuracy_at_center": "accuracy at w* over all data, share",
+        "drift": "|w - w*| / |w*| at the end, mean of chains",
+        "reach": "mean over parameters of localiser * (w - w*)^2 at the end; 1 in equilibrium",
+        "frozen_tensors": "tensors that the metric keeps at w* (norm zero), count",
+        "step_size": "step size used, in the sampler's unit",
+        "localisation": "localisation strength used, in the sampler's unit",
+        "healthy": "whether every rule of health holds",
+        "reason": "the rules that failed, with values; empty when healthy",
+    }
+
+    sampler: Literal["sgld", "psgld", "rsgld", "sisgld"] = Field(
+        "sisgld",
+        description="plain; by running mean of squared gradients; by diagonal Fisher information; "
+        "by squared norm of each tensor (scale-invariant)",
+    )
+    mode: Literal["llc", "loss"] = Field(
+        "llc", description="loss reports the mean loss in place of the llc"
+    )
+    step_size: Real | None = Field(
+        None, gt=0, description="step size; default by sampler, as calibrated (STEP_SIZE)"
+    )
+    localisation: Real | None = Field(
+        None, ge=0, description="strength gamma of the pull to w*; default by sampler"
+    )
+    localiser: Literal["euclidean", "metric"] | None = Field(
+        None,
+        description="pull gamma (w - w*), or that over the metric, which is covariant under "
+        "rescaling; default metric for sisgld, euclidean for the others",
+    )
+    n_beta: Real | None = Field(None, gt=0, description="n*beta; default n / ln n")
+    steps: int = Field(100, ge=1, description="kept steps of each chain")
+    burn_in: int = Field(50, ge=0, description="steps before them")
+    chains: int = Field(2, ge=1, description="independent chains")
+    minibatch: int = Field(128, ge=1, description="inputs in a minibatch; n or more is all data")
+    floor: Real | None = Field(
+        None, ge=0,
+        description="least metric entry: added to sqrt V (psgld), F (rsgld), |w|^2 (sisgld); "
+        "default by sampler",
+    )  # fmt: skip
+    floor_unit: Literal["absolute", "tensor"] | None = Field(
+        None,
+        description="floor as it stands, or in units of the tensor's mean; default tensor for "
+        "sisgld, absolute for the others",
+    )
+    norm: Literal["mean_square", "sum_square"] = Field(
+        "mean_square", description="squared norm of a tensor in sisgld"
+    )
+    direction: Literal["multiply", "divide"] = Field(
+        "multiply", description="sisgld steps by the squared norm, or by its inverse"
+    )
+    decay: Real = Field(
+        0.99, gt=0, lt=1, description="memory of psgld's V, which adapts in burn-in"
+    )
+    metric_draws: int = Field(
+        256, ge=1,
+        description="inputs in rsgld's Fisher information; psgld starts from an eighth as many "
+        "minibatches",
+    )  # fmt: skip
+    health: Health = Field(Health(), description="rules of health")
+    chunk: int = Field(
+        8, ge=1, description="cells evaluated at a time; for memory, changes no number"
+    )
+
+    def check_parameters(self) -> str | None:
+        if self.sampler in ("psgld", "rsgld") and self.floor == 0:
+            return f"floor = 0 divides by zero in {self.sampler}; choose one above 0"
+        return None
+
+    def run(self, model: Network, data: Split, seed: Seed, here: Circumstance) -> Table:
+        return next(self.run_batch([self], [model], data, seed, here))
+
+    @classmethod
+    def run_batch(
+        cls,
+        nodes: Sequence[Llc],
+        model: Sequence[Network],
+        data: Split,
+        seed: Seed,
+        here: Circumstance,
+    ) -> Iterator[Table]:
+        """Yield the table of each node, one row each."""
+        from plugins.maths.langevin import sample
+        from plugins.maths.stacked import Classification, Stack
+
+        first = nodes[0]
+        stack = Stack.of(model, here.device)
+        target = Classification(stack, data, here.device)
+        rule, schedule = first.rule(), cls.schedule(nodes, target)
+        traces = sample(
+            target, stack.layout, stack.flat,
+            rule=rule, schedule=schedule, seed=seed, chunk=first.chunk,
+            curvature=first.curvature(target, stack.flat, seed),
+            progress=lambda done, total: here.progress(done, total, "steps"),
+        )  # fmt: skip
+        rows = first.rows(target, stack.flat, schedule, traces)
+        for cell in range(len(nodes)):
+            yield Table({name: [values[cell]] for name, values in rows.items()})
+
+    def rule(self) -> Rule:
+        """Return the sampler's rule with defaults filled in."""
+        from plugins.maths.langevin import Rule
+
+        invariant = self.sampler == "sisgld"
+        localiser = self.localiser or ("metric" if invariant else "euclidean")
+        unit = self.floor_unit or ("tensor" if invariant else "absolute")
+        return Rule(
+            sampler=self.sampler,
+            floor=FLOOR[self.sampler] if self.floor is None else self.floor,
+            relative=unit == "tensor",
+            norm=self.norm,
+            direction=self.direction,
+            metric_localiser=localiser == "metric",
+            decay=self.decay,
+        )
+
+    @classmethod
+    def schedule(cls, nodes: Sequence[Llc], target: Classification) -> Schedule:
+        """Return the schedule of the nodes, whose step sizes and localisations may differ."""
+        from plugins.maths.langevin import Schedule
+
+        first, points, flat = nodes[0], target.points, target.stack.flat
+        if first.n_beta is None and points < 2:
+            raise RunnerError(f"llc: n / ln n needs two data points, not {points}; set n_beta")
+        n_beta = first.n_beta if first.n_beta is not None else points / math.log(points)
+        steps = [STEP_SIZE[n.sampler] if n.step_size is None else n.step_size for n in nodes]
+        pulls = [
+            LOCALISATION[n.sampler] if n.localisation is None else n.localisation for n in nodes
+        ]
+        return Schedule(
+            step_size=flat.new_tensor(steps),
+            localisation=flat.new_tensor(pulls),
+            n_beta=n_beta,
+            steps=first.steps,
+            burn_in=first.burn_in,
+            chains=first.chains,
+            batch_size=first.minibatch,
+        )
+
+    def curvature(self, target: Classification, center: Tensor, seed: Seed) -> Tensor | None:
+        """Return what the sampler's metric needs to know at w*, (K, P), or None."""
+        from plugins.maths.fisher import diagonal, squared_gradient
+
+        if self.sampler == "rsgld":
+            return diagonal(target, center, seed, self.metric_draws)
+        if self.sampler == "psgld":
+            draws = max(1, self.metric_draws // 8)
+            return squared_gradient(
+                target, center, seed, batch_size=self.minibatch, draws=draws, chunk=self.chunk
+            )
+        return None
+
+    def rows(
+        self, target: Classification, center: Tensor, schedule: Schedule, traces: Traces
+    ) -> dict[str, list[Any]]:
+        """Return the columns, one value for each cell."""
+        import torch
+
+        from plugins.maths.chains import effective_size, halves, standard_error
+
+        cells = range(0, len(center), self.chunk)
+        parts = [slice(at, min(at + self.chunk, len(center))) for at in cells]
+        exact = [target.exact(center[part], part) for part in parts]
+        loss, accuracy = (torch.cat(values) for values in zip(*exact, strict=True))
+        is_loss = self.mode == "loss"
+        base, factor = (0.0 * loss, 1.0) if is_loss else (loss, schedule.n_beta)
+        mean = traces.loss.double().mean((1, 2))
+        first, second = halves(traces.loss)
+        columns = {
+            "llc": factor * (mean - base),
+            "llc_se": factor * standard_error(traces.loss),
+            "llc_first_half": factor * (first - base),
+            "llc_second_half": factor * (second - base),
+            "ess": effective_size(traces.loss),
+            "loss_at_center": loss,
+            "mean_loss": mean,
+            "accuracy": traces.accuracy.double().mean((1, 2)),
+            "accuracy_at_center": accuracy,
+            "drift": traces.drift,
+            "reach": traces.reach,
+            "frozen_tensors": traces.frozen,
+            "step_size": schedule.step_size,
+            "localisation": schedule.localisation,
+        }
+        lists = {name: values.tolist() for name, values in columns.items()}
+        rows = [
+            dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)
+        ]
+        reasons = [self.reasons(row, target.classes) for row in rows]
+        return lists | {
+            "healthy": [not r for r in reasons],
+            "reason": ["; ".join(r) for r in reasons],
+        }
+
+    def reasons(self, row: dict[str, float], classes: int) -> list[str]:
+        """Return the rules of health that a row breaks, in words with values; [] if none."""
+        health, llc = self.health, row["llc"]
+        if not (math.isfinite(llc) and math.isfinite(row["drift"])):
+            return ["loss or weights not finite"]
+        chance = 1 / classes
+        least = chance + health.min_accuracy * (row["accuracy_at_center"] - chance)
+        apart = abs(row["llc_first_half"] - row["llc_second_half"])
+        most_loss = health.max_loss * math.log(classes)
+        moved = row["localisation"] == 0 or row["reach"] >= health.min_reach
+        rules = [
+            (llc > 0, f"llc {llc:.3g} not positive"),
+            (row["mean_loss"] <= most_loss, f"loss {row['mean_loss']:.3g} above {most_loss:.3g}"),
+            (row["accuracy"] >= least, f"accuracy {row['accuracy']:.3g} below {least:.3g}"),
+            (
+                apart <= health.max_disagreement * abs(llc),
+                f"halves {row['llc_first_half']:.3g} and {row['llc_second_half']:.3g} disagree",
+            ),
+            (moved and row["drift"] > 0, f"hardly moved: reach {row['reach']:.2g}"),
+        ]
+        return [words for holds, words in rules if not holds]
