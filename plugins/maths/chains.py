@@ -15,7 +15,7 @@ def effective_size(draws: Tensor) -> Tensor:
 
     Source: Geyer 1992 (initial monotone sequence); Gelman et al., Bayesian Data Analysis, 11.5.
     """
-    # One cell at a time: the bits of a batched FFT depend on the size of the batch.
+    # One cell at a time: the bits of a batched FFT (and variance) depend on the size of the batch.
     return torch.stack([_effective_size(one) for one in draws.double()])
 
 
@@ -45,11 +45,14 @@ def standard_error(draws: Tensor) -> Tensor:
     cells, chains, length = draws.shape
     if chains * length < 2:
         return torch.full((cells,), torch.nan, dtype=torch.float64)
-    draws = draws.double()
-    variance = draws.var(2, correction=0).mean(1)
-    if chains > 1:
-        variance = variance + draws.mean(2).var(1)
-    return (variance / effective_size(draws)).sqrt()
+    return torch.stack([_standard_error(one) for one in draws.double()])
+
+
+def _standard_error(draws: Tensor) -> Tensor:
+    variance = draws.var(1, correction=0).mean()
+    if len(draws) > 1:
+        variance = variance + draws.mean(1).var()
+    return (variance / _effective_size(draws)).sqrt()
 
 
 def halves(draws: Tensor) -> tuple[Tensor, Tensor]:
