@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from runner.errors import listed, near
@@ -11,26 +10,20 @@ from runner.errors import listed, near
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runner.plugin import Renderer
+
 PictureSuffix = Literal[".png", ".svg", ".pdf"]
 _PICTURES = (".png", ".svg", ".pdf")
 
 
-def path_problem(path: str, suffixes: Sequence[str] = _PICTURES) -> str | None:
-    """Return what is wrong with a view path's suffix, or None."""
-    suffix = PurePosixPath(path).suffix
-    if suffix in suffixes:
-        return None
-    return f"path = {path!r} must end in {listed(suffixes)}; its suffix decides the format"
-
-
-def suffixes_of(path: str, formats: Iterable[str]) -> list[str]:
-    """Return the suffix of `path`, then the extra ones, each once.
-
-    Raises: ValueError for a path without the suffix of a picture.
-    """
-    if problem := path_problem(path):
-        raise ValueError(problem)
-    return list(dict.fromkeys([PurePosixPath(path).suffix, *formats]))
+def suffix_problem(renderer: Renderer, known: Sequence[str] = _PICTURES) -> str | None:
+    """Return what is wrong with the suffixes of `path` and `formats`, or None."""
+    for suffix in renderer.suffixes():
+        if suffix not in known:
+            parameter = "formats" if suffix in renderer.formats else "path"
+            value = getattr(renderer, parameter)
+            return f"{parameter} = {value!r}: use the suffix {listed(known)}, not {suffix!r}"
+    return None
 
 
 def check_columns(frame: pd.DataFrame, **wanted: str | None) -> None:

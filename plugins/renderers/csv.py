@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from plugins.maths.views import check_columns, path_problem
-from runner.parameters import Text
+from plugins.maths.views import check_columns, suffix_problem
+from runner.parameters import Column
 from runner.plugin import Renderer
 from runner.types import Files, Table
 
@@ -27,15 +27,14 @@ class Csv(Renderer):
     Source: RFC 4180, but for the ends of lines.
     """
 
-    path: Text = Field(description='view path ending in .csv, "{task}.csv"')
-    keep: tuple[str, ...] = Field((), description="columns to write, in this order; empty: all")
+    keep: tuple[Column, ...] = Field((), description="columns to write, in this order; empty: all")
     rename: dict[str, str] = Field({}, description="column -> its name in the file")
-    sort: tuple[str, ...] = Field(
+    sort: tuple[Column, ...] = Field(
         (), description="columns that order the rows, ascending; empty: all that are written"
     )
 
     def check_parameters(self) -> str | None:
-        return path_problem(self.path, (".csv",))
+        return suffix_problem(self, (".csv",))
 
     def run(self, table: Table) -> Files:
         if problem := self.check_parameters():

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from plugins.maths.views import PictureSuffix, path_problem
-from runner.parameters import Real, Text
+from plugins.maths.views import PictureSuffix, suffix_problem
+from runner.parameters import Column, Real, Text
 from runner.plugin import Renderer
 from runner.types import Files, Table
 
@@ -26,14 +26,13 @@ class Heatmap(Renderer):
     Source: none; the colours are matplotlib's inferno without its two ends.
     """
 
-    path: Text = Field(description='view path; its suffix is the format, "{task}.png"')
     formats: tuple[PictureSuffix, ...] = Field((), description='further formats, [".pdf"]')
-    x: str = Field(description="column along the horizontal axis")
-    y: str = Field(description="column along the vertical axis")
-    value: str = Field(description="column shown as colour")
-    panels: str | None = Field(None, description="column whose values become panels, in order")
+    x: Column = Field(description="column along the horizontal axis")
+    y: Column = Field(description="column along the vertical axis")
+    value: Column = Field(description="column shown as colour")
+    panels: Column | None = Field(None, description="column whose values become panels, in order")
     wrap: int | None = Field(None, ge=1, description="panels per row; None chooses")
-    mask: str | None = Field(None, description="boolean column; False greys a cell out")
+    mask: Column | None = Field(None, description="boolean column; False greys a cell out")
     masked_as: Text = Field("unhealthy", description="the word for greyed cells")
     scale: Literal["linear", "log"] = Field("linear", description="how colour follows value")
     share_scale: bool = Field(True, description="one colour bar for all panels, else one for each")
@@ -54,15 +53,15 @@ class Heatmap(Renderer):
         low, high = self.clip
         if not 0 <= low < high <= 1:
             return f"clip = {[low, high]} must be two quantiles with 0 <= low < high <= 1"
-        return path_problem(self.path)
+        return suffix_problem(self)
 
     def run(self, table: Table) -> Files:
         from plugins.maths import theme
         from plugins.maths.grids import grid_of
         from plugins.maths.heatmaps import draw_heatmaps
-        from plugins.maths.views import suffixes_of
 
-        suffixes = suffixes_of(self.path, self.formats)
+        if problem := self.check_parameters():
+            raise ValueError(problem)
         grid = grid_of(table.frame, self.x, self.y, self.value, panels=self.panels, mask=self.mask)
         with theme.style():
-            return theme.figure_files(draw_heatmaps(self, grid), suffixes)
+            return theme.figure_files(draw_heatmaps(self, grid), self.suffixes())

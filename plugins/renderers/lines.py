@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from plugins.maths.views import PictureSuffix, path_problem
-from runner.parameters import Text
+from plugins.maths.views import PictureSuffix, suffix_problem
+from runner.parameters import Column, Text
 from runner.plugin import Renderer
 from runner.types import Files, Table
 
@@ -26,14 +26,13 @@ class Lines(Renderer):
     Source: none; colours after Okabe and Ito, Color Universal Design, 2008.
     """
 
-    path: Text = Field(description='view path; its suffix is the format, "{task}.png"')
     formats: tuple[PictureSuffix, ...] = Field((), description='further formats, [".pdf"]')
-    x: str = Field(description="column along the horizontal axis")
-    y: str | tuple[str, ...] = Field(description="column or columns on the left axis")
-    right: str | tuple[str, ...] = Field((), description="columns on a second axis at the right")
-    hue: str | None = Field(None, description="column whose values become colours")
-    panels: str | None = Field(None, description="column whose values become panels, in order")
-    replicate: str | None = Field(None, description="column (seed) whose rows are averaged")
+    x: Column = Field(description="column along the horizontal axis")
+    y: Column | tuple[Column, ...] = Field(description="column or columns on the left axis")
+    right: Column | tuple[Column, ...] = Field((), description="columns on a second axis")
+    hue: Column | None = Field(None, description="column whose values become colours")
+    panels: Column | None = Field(None, description="column whose values become panels, in order")
+    replicate: Column | None = Field(None, description="column (seed) whose rows are averaged")
     band: Literal["std", "range", "none"] = Field(
         "std", description="around the mean: one sample standard deviation, or least to largest"
     )
@@ -58,7 +57,7 @@ class Lines(Renderer):
             return "y = [] names no column"
         if twice := set(self.left_columns) & set(self.right_columns):
             return f"column {min(twice)!r} stands in both y and right"
-        return path_problem(self.path)
+        return suffix_problem(self)
 
     @property
     def left_columns(self) -> tuple[str, ...]:
@@ -74,11 +73,9 @@ class Lines(Renderer):
         from plugins.maths import theme
         from plugins.maths.curves import curves_of
         from plugins.maths.lineplots import draw_lines
-        from plugins.maths.views import suffixes_of
 
         if problem := self.check_parameters():
             raise ValueError(problem)
-        suffixes = suffixes_of(self.path, self.formats)
         curves = curves_of(
             table.frame,
             self.x,
@@ -89,4 +86,4 @@ class Lines(Renderer):
             band=self.band,
         )
         with theme.style():
-            return theme.figure_files(draw_lines(self, curves), suffixes)
+            return theme.figure_files(draw_lines(self, curves), self.suffixes())

@@ -3,17 +3,19 @@
 import pandas as pd
 import pytest
 
-from plugins.maths.views import check_columns, check_unique, path_problem, suffixes_of
+from plugins.maths.views import check_columns, check_unique, suffix_problem
+from runner.plugin import Renderer
 
 
-def test_the_path_s_own_suffix_comes_first_and_each_once() -> None:
-    assert suffixes_of("a/{task}.png", [".pdf", ".png"]) == [".png", ".pdf"]
+class Picture(Renderer):
+    """A renderer without parameters of its own."""
 
 
-def test_a_path_without_a_picture_s_suffix_is_refused_with_what_would_do() -> None:
-    assert path_problem("a.svg") is None
-    assert "a.jpg" in str(path_problem("a.jpg"))
-    assert ".png, .svg, .pdf" in str(path_problem("a.jpg"))
+def test_a_suffix_that_is_not_a_picture_s_is_refused_with_what_would_do() -> None:
+    assert suffix_problem(Picture(path="a.svg", formats=(".pdf",))) is None
+    problem = suffix_problem(Picture(path="a.jpg"))
+    assert problem == "path = 'a.jpg': use the suffix .png, .svg, .pdf, not '.jpg'"
+    assert str(suffix_problem(Picture(path="a.png", formats=(".gif",)))).startswith("formats = ")
 
 
 def test_a_missing_column_is_named_with_its_parameter_and_a_near_miss() -> None:
