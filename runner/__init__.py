@@ -1,7 +1,7 @@
 """runner: experiments in deep-learning geometry, each one a TOML file."""
 
 from runner.errors import PluginError, RunnerError, SpecError
-from runner.parameters import InputFile, Real, Text
+from runner.parameters import Column, InputFile, Real, Text
 from runner.plugin import Data, Model, Perturbation, Plugin, Probe, Renderer, Trainer
 from runner.types import (
     Array,
@@ -20,7 +20,7 @@ from runner.types import (
 __version__ = "0.1.0"
 
 __all__ = [
-    "Array", "Arrays", "Circumstance", "Data", "Dataset", "Files", "InputFile", "Model",
+    "Array", "Arrays", "Circumstance", "Column", "Data", "Dataset", "Files", "InputFile", "Model",
     "Network", "Perturbation", "Plugin", "PluginError", "Probe", "Real", "Renderer",
     "RunnerError", "Seed", "SpecError", "Split", "Table", "Text", "Trained", "Trainer", "Weights",
     "__version__",

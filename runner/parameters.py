@@ -37,6 +37,17 @@ Text = Annotated[str, Holes()]
 
 
 @dataclass(frozen=True)
+class ColumnOf:
+    """Marks text that names a column of the table at a port, so that `validate` can check it."""
+
+    port: str = "table"
+
+
+Column = Annotated[str, ColumnOf()]
+"""The name of a column of the table at the port `table`."""
+
+
+@dataclass(frozen=True)
 class InputFile:
     """A file outside the store: where it lies (a circumstance) and its sha256 (in the key)."""
 

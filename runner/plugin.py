@@ -13,11 +13,13 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import PurePosixPath
 from typing import Any, ClassVar, Union
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from runner.errors import PluginError
+from runner.parameters import Text
 from runner.types import (
     Arrays,
     Circumstance,
@@ -121,9 +123,16 @@ class Probe(Plugin):
 
 
 class Renderer(Plugin):
-    """Turns tables and arrays into `Files`. Its `path` names the view."""
+    """Turns tables and arrays into `Files`, one content for each of `suffixes()`."""
 
     family: ClassVar[str] = "renderers"
+
+    path: Text = Field(description="file name of the view; its suffix is the format")
+    formats: tuple[str, ...] = Field((), description="further suffixes to write, such as .pdf")
+
+    def suffixes(self) -> tuple[str, ...]:
+        """Return the suffixes of the files to make, that of `path` first."""
+        return tuple(dict.fromkeys([PurePosixPath(self.path).suffix, *self.formats]))
 
 
 FAMILIES: dict[str, type[Plugin]] = {
@@ -136,7 +145,7 @@ TRAVELLING: tuple[type, ...] = (
 
 @dataclasses.dataclass(frozen=True)
 class Port:
-    """A named input: the types it takes (one or more of the travelling types, Seed, Circumstance)."""
+    """A named input and the types it takes: travelling types, Seed or Circumstance."""
 
     name: str
     takes: tuple[type, ...]

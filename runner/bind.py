@@ -1,0 +1,421 @@
+"""A step meets its plugin: keys sorted into parameters, ports and the engine's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from runner.check import Check
+from runner.errors import Where, listed, near
+from runner.expression import ExpressionError, parse
+from runner.key import canonical
+from runner.parameters import ColumnOf, Holes
+from runner.plugin import Plugin, Port, Renderer, signature
+from runner.registry import Registry
+from runner.spec import (
+    CHECK_KEYS,
+    NAME,
+    AxisUse,
+    Problems,
+    Reference,
+    Spec,
+    Step,
+    axis_use,
+    leaves,
+    parse_reference,
+    resolved_names,
+    whole_axis,
+)
+from runner.types import Table
+
+WORDS = ("over", "per", "where", "derive", "seed", "resources", "markers")
+RESOURCES = ("threads", "gpu")
+
+
+@dataclass
+class Filled:
+    """A port's references: one, or several tables to be joined."""
+
+    port: Port
+    references: list[Reference]
+    where: dict[str, Any] = field(default_factory=dict)  # of a `let` slice
+    derive: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Bound:
+    """A step with its plugin class, its raw parameters and what fills its ports."""
+
+    step: Step
+    cls: type[Plugin]
+    parameters: dict[str, Any]
+    uses: dict[Where, AxisUse]  # places below the step where a parameter names an axis
+    ports: dict[str, Filled]
+    seed: Any  # a number or an AxisUse; only where the plugin draws
+    over: list[str] | None
+    per: list[str] | None
+    where: dict[str, Any]
+    derive: dict[str, str]
+    requires: list[str]
+    threads: int = 1
+    gpu: int = 0
+    markers: list[str] = field(default_factory=list)
+
+    @property
+    def is_check(self) -> bool:
+        """Whether the step is an expectation or a hypothesis."""
+        return self.step.family in CHECK_KEYS
+
+    @property
+    def outputs(self) -> Mapping[str, type]:
+        """The plugin's outputs, by name."""
+        return {} if self.is_check else signature(self.cls).outputs
+
+
+@dataclass
+class Reading:
+    """What validation of an `InputFile` needs: the folder paths start at, and a digest memo."""
+
+    folder: Path
+    digests: dict[Path, str] = field(default_factory=dict)
+
+    def digest(self, path: Path) -> str:
+        """Return the sha256 of a file's content, computed once."""
+        from runner.parameters import file_digest
+
+        if path not in self.digests:
+            self.digests[path] = file_digest(path)
+        return self.digests[path]
+
+
+def bind(spec: Spec, step: Step, registry: Registry, problems: Problems) -> Bound | None:
+    """Return the step bound to its plugin, or None when a problem was noted.
+
+    Raises: PluginError when the plugin file itself is broken.
+    """
+    is_check = step.family in CHECK_KEYS
+    if is_check:
+        cls: type[Plugin] = Check
+    else:
+        try:
+            cls = registry.load(step.family, step.use)
+        except KeyError as error:
+            problems.add((*step.where, "use"), str(error.args[0]))
+            return None
+    before = len(problems.found)
+    ports = {} if is_check else signature(cls).references
+    words = (*WORDS, "table", "let", "requires") if is_check else WORDS
+    raw = {key: value for key, value in step.body.items() if key in cls.model_fields}
+    known = [*cls.model_fields, *ports, *words, "use", "like"]
+    for key in step.body:
+        if key not in known:
+            message = f'{step.use} has no parameter or port "{key}"{near(key, known)}'
+            shown = [*cls.model_fields, *ports]
+            problems.add((*step.where, key), f"{message} (it has: {listed(shown, 20)})", "key")
+    filled = _check_ports(step, problems) if is_check else _ports(step, ports, problems)
+    uses = _uses(spec, step, raw, problems)
+    bound = Bound(
+        step=step,
+        cls=cls,
+        parameters=raw,
+        uses=uses,
+        ports=filled,
+        seed=_seed(spec, step, cls, problems),
+        over=_names(step, "over", problems),
+        per=_names(step, "per", problems),
+        where=_table(step, "where", problems),
+        derive=_derive(step.body.get("derive", {}), (*step.where, "derive"), problems),
+        requires=_names(step, "requires", problems) or [],
+        markers=_markers(spec, step, problems),
+    )
+    if bound.over is not None and bound.per is not None:
+        problems.add((*step.where, "per"), "over and per say the same twice; keep one", "key")
+    bound.threads, bound.gpu = _resources(step, problems)
+    return bound if len(problems.found) == before else None
+
+
+def _ports(step: Step, ports: Mapping[str, Port], problems: Problems) -> dict[str, Filled]:
+    filled = {}
+    for name, port in ports.items():
+        value = step.body.get(name)
+        where = (*step.where, name)
+        if value is None:
+            if port.required:
+                kinds = " or ".join(kind.__name__ for kind in port.takes)
+                message = f'{step.use} needs {name} = "@...", a reference to a {kinds}'
+                problems.add(step.where, message, "table")
+            continue
+        references = _references(value, where, Table in port.takes, problems)
+        if references:
+            filled[name] = Filled(port, references)
+    return filled
+
+
+def _references(value: Any, where: Where, joins: bool, problems: Problems) -> list[Reference]:
+    values = value if isinstance(value, list) else [value]
+    if isinstance(value, list) and not joins:
+        problems.add(where, "takes one reference; only tables can be joined from several")
+        return []
+    if not values:
+        problems.add(where, "names no step; write one or more references")
+    found = []
+    for position, text in enumerate(values):
+        place = (*where, position) if isinstance(value, list) else where
+        reference = parse_reference(text, place) if isinstance(text, str) else None
+        if reference is None:
+            problems.add(
+                place, f'{text!r} is not a reference; write "@step", "@step.output", "@step@best"'
+            )
+        else:
+            found.append(reference)
+    return found
+
+
+def _check_ports(step: Step, problems: Problems) -> dict[str, Filled]:
+    """Return the tables of a check: `table` and the slices bound by `let`."""
+    filled = {}
+    where = (*step.where, "table")
+    if "table" in step.body:
+        port = Port("table", (Table,), required=False)
+        filled["table"] = Filled(port, _references(step.body["table"], where, True, problems))
+    slices = _table(step, "let", problems)
+    for name, body in slices.items():
+        place = (*step.where, "let", name)
+        if not NAME.match(name) or name == "table":
+            problems.add(place, f'"{name}" cannot name a slice', "key")
+            continue
+        body = {"table": body} if isinstance(body, (str, list)) else body
+        if not isinstance(body, dict) or "table" not in body:
+            problems.add(place, 'a slice is { table = "@step", where = { ... } }')
+            continue
+        for key in body:
+            if key not in ("table", "where", "derive"):
+                hint = near(key, ("table", "where", "derive"))
+                problems.add((*place, key), f'a slice has no "{key}"{hint}', "key")
+        references = _references(body["table"], (*place, "table"), True, problems)
+        only = body.get("where", {})
+        if not isinstance(only, dict):
+            problems.add((*place, "where"), 'is a table such as { sampler = "sgld" }')
+            only = {}
+        derive = _derive(body.get("derive", {}), (*place, "derive"), problems)
+        filled[name] = Filled(Port(name, (Table,), required=True), references, only, derive)
+    if not filled and "check" in step.body:
+        problems.add(step.where, 'needs table = "@step" or let.NAME = { table = "@step" }', "table")
+    return filled
+
+
+def _uses(spec: Spec, step: Step, raw: dict[str, Any], problems: Problems) -> dict[Where, AxisUse]:
+    """Replace `$param` and `$$axis` in the raw parameters; return where axes are used."""
+    uses = {}
+    for name, value in raw.items():
+        for where, leaf in list(leaves(value, (*step.where, name))):
+            inner = where[len(step.where) :]
+            if (axis := whole_axis(leaf)) is not None:
+                if axis not in spec.axes:
+                    problems.add(where, f'no axis "{axis}"{near(axis, spec.axes)}')
+                else:
+                    spec.used_names.add(axis)
+                    _put(raw, inner, list(spec.axes[axis].labels))
+            elif (use := axis_use(leaf)) is not None:
+                kind = resolved_names(spec, use, problems, where)
+                if kind == "axis":
+                    uses[inner] = use
+                elif kind == "param":
+                    _put(raw, inner, spec.params[use.name])
+    return uses
+
+
+def _put(raw: dict[str, Any], inner: Where, value: Any) -> None:
+    target: Any = raw
+    for part in inner[:-1]:
+        target = target[part]
+    target[inner[-1]] = value
+
+
+def _seed(spec: Spec, step: Step, cls: type[Plugin], problems: Problems) -> Any:
+    from runner.types import Seed
+
+    draws = cls is not Check and signature(cls).port_of(Seed) is not None
+    value = step.body.get("seed", spec.seed)
+    where = (*step.where, "seed") if "seed" in step.body else ("seed",)
+    if "seed" in step.body and not draws:
+        problems.add(where, f"{step.use} draws nothing; take `seed` out", "key")
+        return None
+    if not draws:
+        return None
+    if (use := axis_use(value)) is not None:
+        kind = resolved_names(spec, use, problems, where)
+        if kind == "axis":
+            values = [spec.axes[use.name].value(v, use.field) for v in spec.axes[use.name].labels]
+            value = next((v for v in values if type(v) is not int), use)
+        elif kind == "param":
+            value = spec.params[use.name]
+        else:
+            return None
+    if not isinstance(value, AxisUse) and (type(value) is not int or value < 0):
+        problems.add(where, f"a seed is a whole number, at least 0, not {value!r}")
+    return value
+
+
+def _names(step: Step, word: str, problems: Problems) -> list[str] | None:
+    value = step.body.get(word)
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        problems.add((*step.where, word), 'is a list of names, such as ["task"]')
+        return None
+    return value
+
+
+def _table(step: Step, word: str, problems: Problems) -> dict[str, Any]:
+    value = step.body.get(word, {})
+    if not isinstance(value, dict):
+        problems.add((*step.where, word), "must be a table")
+        return {}
+    return value
+
+
+def _derive(value: Any, where: Where, problems: Problems) -> dict[str, str]:
+    if not isinstance(value, dict):
+        problems.add(where, 'is a table of expressions, { gain = "a / b - 1" }')
+        return {}
+    for name, text in value.items():
+        try:
+            if not isinstance(text, str) or not NAME.match(name):
+                raise ExpressionError("is not an expression, as text, under a plain name")
+            parse(text)
+        except ExpressionError as error:
+            problems.add((*where, name), str(error))
+    return {name: text for name, text in value.items() if isinstance(text, str)}
+
+
+def _markers(spec: Spec, step: Step, problems: Problems) -> list[str]:
+    for name, members in spec.markers.items():
+        if not isinstance(members, list) or not all(isinstance(m, str) for m in members):
+            problems.add(("markers", name), 'is a list of step names, such as ["llc"]')
+            continue
+        for position, member in enumerate(members):
+            if member not in spec.steps:
+                message = f'no step "{member}"{near(member, spec.steps)}'
+                problems.add(("markers", name, position), message)
+    own = _names(step, "markers", problems) or []
+    return [*own, *(name for name, members in spec.markers.items() if step.name in members)]
+
+
+def _resources(step: Step, problems: Problems) -> tuple[int, int]:
+    value = _table(step, "resources", problems)
+    for key, amount in value.items():
+        where = (*step.where, "resources", key)
+        if key not in RESOURCES:
+            problems.add(where, f'no resource "{key}"{near(key, RESOURCES)}', "key")
+        elif type(amount) is not int or amount < (1 if key == "threads" else 0):
+            problems.add(where, f"is a whole number, not {amount!r}")
+            return 1, 0
+    return int(value.get("threads", 1)), int(value.get("gpu", 0))
+
+
+@cache
+def marked_fields(cls: type[Plugin]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the fields that are text with holes, and the fields that name a port's columns."""
+    holes, columns = [], {}
+    for name, info in cls.model_fields.items():
+        for mark in [*info.metadata, *_inner_marks(info.annotation)]:
+            if isinstance(mark, Holes):
+                holes.append(name)
+            elif isinstance(mark, ColumnOf):
+                columns[name] = mark.port
+    return tuple(holes), columns
+
+
+def _inner_marks(annotation: Any) -> list[Any]:
+    import typing
+
+    marks = list(getattr(annotation, "__metadata__", ()))
+    for part in typing.get_args(annotation):
+        marks += _inner_marks(part)
+    return marks
+
+
+def make(
+    bound: Bound, raw: dict[str, Any], reading: Reading, problems: Problems, note: str = ""
+) -> Plugin | None:
+    """Return the plugin with its parameters validated, or None when a problem was noted."""
+    where = bound.step.where
+    try:
+        plugin = bound.cls.model_validate_json(canonical(raw), strict=True, context=reading)
+    except ValidationError as error:
+        for item in error.errors(include_url=False):
+            _note(bound, raw, item, note, problems)
+        return None
+    wrong = plugin.check_parameters()
+    if wrong:
+        place = (*where, "check") if bound.is_check else where
+        problems.add(place, f"{wrong}{note}", "value" if bound.is_check else "table")
+        return None
+    return plugin
+
+
+def _note(bound: Bound, raw: dict[str, Any], item: Any, note: str, problems: Problems) -> None:
+    place: list[Any] = []
+    value: Any = raw
+    fields: Any = bound.cls.model_fields
+    missing = item["type"] == "missing"
+    for part in item["loc"][:-1] if missing else item["loc"]:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            continue  # the tag of a union stands in no TOML file
+        place.append(part)
+    where = (*bound.step.where, *place)
+    name = ".".join(str(part) for part in item["loc"])
+    if missing:
+        problems.add(where, f'{bound.step.use} needs a value for "{name}"{note}', "table")
+        return
+    if item["type"] == "extra_forbidden":
+        known = _option_names(fields, item["loc"])
+        message = f'no option "{item["loc"][-1]}"{near(str(item["loc"][-1]), known)}'
+        problems.add(where, message + (f" (there are: {listed(known)})" if known else ""), "key")
+        return
+    given = canonical(value) if not isinstance(value, dict) else "a table"
+    message = item["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    if item["type"] == "literal_error" and isinstance(value, str):
+        message += near(
+            value, [w.strip("'") for w in item["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+        )
+    if bound.uses and any(inner == tuple(place) for inner in bound.uses):
+        use = bound.uses[tuple(place)]
+        given += f" (from ${use.name})"
+    problems.add(where, f"{message}, not {given}{note}")
+
+
+def _option_names(fields: Any, loc: tuple[Any, ...]) -> list[str]:
+    """Return the fields of the nested option table that `loc` points into."""
+    from pydantic import BaseModel
+
+    models: list[Any] = []
+
+    def collect(annotation: Any) -> None:
+        import typing
+
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            models.append(annotation)
+        for part in typing.get_args(annotation):
+            collect(part)
+
+    for part in loc[:-1]:
+        if part in fields:
+            models = []
+            collect(fields[part].annotation)
+            fields = {k: v for model in models for k, v in model.model_fields.items()}
+    return list(fields)
+
+
+def is_renderer(bound: Bound) -> bool:
+    """Whether the step draws a view."""
+    return issubclass(bound.cls, Renderer)

@@ -1,0 +1,45 @@
+"""Expectations and hypotheses: a check over tables, evaluated like any other node."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from runner.expression import ExpressionError, explain, parse
+from runner.plugin import Plugin
+from runner.types import Table, Verdict
+
+
+class Check(Plugin):
+    """Evaluate `check` over `table` and the slices bound by `let`."""
+
+    family: ClassVar[str] = "checks"
+
+    check: str = Field(description="an expression that is true, or true in every row")
+    claim: str = Field("", description="what the check says, in words")
+
+    def check_parameters(self) -> str | None:
+        """Return what is wrong with the expression, or None."""
+        try:
+            parse(self.check)
+        except ExpressionError as error:
+            return f"check {error}"
+        return None
+
+    def run(self, table: Table | None = None, **slices: Table) -> Verdict:
+        """Return the verdict with both sides' values and the row that decides it."""
+        columns = _arrays(table)
+        bound = {name: _arrays(part) for name, part in slices.items()}
+        outcome = explain(parse(self.check), columns, bound)
+        rows = bound[outcome.slice] if outcome.slice else columns
+        worst = {}
+        if outcome.row is not None:
+            worst = {name: values[outcome.row].item() for name, values in rows.items()}
+        return Verdict(outcome.holds, self.check, outcome.detail, worst)
+
+
+def _arrays(table: Table | None) -> dict[str, object]:
+    import numpy as np
+
+    return {} if table is None else {k: np.asarray(v) for k, v in table.columns.items()}

@@ -1,0 +1,394 @@
+"""One parcel of nodes, computed where it lands: inputs read, plugin run, results stored.
+
+This is all that a worker does. It is handed pure data and returns records, never arrays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import platform
+import socket
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from runner.check import Check
+from runner.codec import Reader, Writer
+from runner.errors import Failure, RunnerError, StoreError
+from runner.plugin import Plugin, signature
+from runner.registry import Registry
+from runner.store import Record, Store
+from runner.tables import Piece, together
+from runner.types import Arrays, Circumstance, Json, Seed, Table, Verdict
+
+REMEMBERED = 64  # input values kept between parcels
+LOG_LIMIT = 20_000  # characters of a node's output kept in its record
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A value in the store, by its node's key and its description there."""
+
+    key: str
+    description: Json
+    output: str = ""
+    checkpoint: Any = None
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """A value of a node that is never stored: computed where it is needed."""
+
+    work: Work
+    output: str = ""
+    checkpoint: Any = None
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A table put together from the tables of many nodes."""
+
+    parts: tuple[tuple[str, tuple[str, ...], tuple[tuple[tuple[Any, ...], Source], ...]], ...]
+    where: Mapping[str, Any]
+    derive: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """Arrays of many nodes stacked along the axes they differ in."""
+
+    axes: tuple[str, ...]
+    members: tuple[tuple[tuple[Any, ...], Source], ...]
+
+
+Source = Stored | Fresh | Gathered | Stacked
+
+
+@dataclass(frozen=True)
+class Work:
+    """A node as a worker sees it."""
+
+    label: str
+    key: str
+    recipe: str
+    plugin: Plugin
+    ports: Mapping[str, Source]
+    seed: int | None
+    cell: Mapping[str, Any]
+    must_hold: bool = False  # an expectation: a verdict that does not hold is a failure
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """Nodes computed together; `fused` ones by one `run_batch` call."""
+
+    works: tuple[Work, ...]
+    fused: bool
+    code: Mapping[str, str]
+    use: str
+    threads: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of one node: its record if it was stored, else its failure."""
+
+    key: str
+    record: Record | None
+    failure: Failure | None = None
+    verdict: Verdict | None = None
+    log: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class Workshop:
+    """Where parcels are computed: a store, a registry and recently read inputs."""
+
+    store: Store
+    registry: Registry
+    run: str
+    progress_file: Path | None = None
+    _memory: OrderedDict[Any, Any] = field(default_factory=OrderedDict)
+    _made: dict[str, Json] = field(default_factory=dict)
+
+    def compute(self, parcel: Parcel) -> list[Done]:
+        """Compute a parcel's nodes and store them with one commit; report each one's outcome."""
+        _limit_threads(parcel.threads)
+        results = list(self._fused(parcel) if parcel.fused else self._singly(parcel))
+        records = [done.record for done in results if done.record is not None]
+        if records:
+            try:
+                self.store.commit(self._provenance(parcel), records)
+            except StoreError as error:
+                failure = Failure("StoreError", str(error))
+                return [replace(d, record=None, failure=d.failure or failure) for d in results]
+        for done in results:
+            if done.record is not None:
+                self.store.drop_scratch(done.key)
+        return results
+
+    def _singly(self, parcel: Parcel) -> Iterator[Done]:
+        for work in parcel.works:
+            yield self._single(work, parcel.device, parcel.threads)
+
+    def _single(self, work: Work, device: str, threads: int) -> Done:
+        started = time.perf_counter()
+        log = io.StringIO()
+        try:
+            with _captured(log):
+                value = self._run(work, device, threads)
+            return self._stored(work, value, time.perf_counter() - started, log.getvalue())
+        except Exception as error:
+            return _failed(work, error, time.perf_counter() - started, log.getvalue())
+
+    def _fused(self, parcel: Parcel) -> Iterator[Done]:
+        """Run one batch; a node whose batch failed is tried alone, so that its mates survive."""
+        done = 0
+        started = time.perf_counter()
+        log = io.StringIO()
+        try:
+            with _captured(log):
+                results = self._run_batch(parcel)
+                values = []
+                for value in results:
+                    values.append(value)
+            if len(values) != len(parcel.works):
+                name = type(parcel.works[0].plugin).__name__
+                raise ValueError(
+                    f"{name}.run_batch gave {len(values)} results for {len(parcel.works)} nodes"
+                )
+            share = (time.perf_counter() - started) / len(values)
+            for work, value in zip(parcel.works, values, strict=True):
+                yield self._stored(work, value, share, log.getvalue())
+                done += 1
+        except Exception as error:
+            if len(parcel.works) == 1:
+                yield _failed(parcel.works[0], error, time.perf_counter() - started, log.getvalue())
+                return
+            for work in parcel.works[done:]:
+                yield self._single(work, parcel.device, parcel.threads)
+
+    # -- running -------------------------------------------------------------------------------
+
+    def _run(self, work: Work, device: str, threads: int) -> Any:
+        plugin = work.plugin
+        ports = {name: self._value(source, device, threads) for name, source in work.ports.items()}
+        if not isinstance(plugin, Check):
+            ports |= self._injected(work, device, threads)
+        return plugin.run(**ports)
+
+    def _run_batch(self, parcel: Parcel) -> Iterator[Any]:
+        first = parcel.works[0]
+        cls = type(first.plugin)
+        ports: dict[str, Any] = {}
+        for name in first.ports:
+            if name in cls.varies:
+                ports[name] = [
+                    self._value(w.ports[name], parcel.device, parcel.threads) for w in parcel.works
+                ]
+            else:
+                ports[name] = self._value(first.ports[name], parcel.device, parcel.threads)
+        ports |= self._injected(first, parcel.device, parcel.threads)
+        run_batch = cls.run_batch  # type: ignore[attr-defined]  # the planner saw that it is there
+        results: Iterator[Any] = run_batch([work.plugin for work in parcel.works], **ports)
+        return results
+
+    def _injected(self, work: Work, device: str, threads: int) -> dict[str, Any]:
+        found = signature(type(work.plugin))
+        injected: dict[str, Any] = {}
+        if (port := found.port_of(Seed)) is not None:
+            injected[port] = Seed(work.seed or 0)
+        if (port := found.port_of(Circumstance)) is not None:
+            scratch = self.store.scratch(work.key)
+            progress = _Progress(self.progress_file, work.label)
+            injected[port] = Circumstance(device, threads, scratch, progress)
+        return injected
+
+    # -- inputs --------------------------------------------------------------------------------
+
+    def _value(self, source: Source, device: str, threads: int) -> Any:
+        match source:
+            case Stored(key, description, output, checkpoint):
+                reader = Reader(self.store, self.registry)
+                return self._remember(
+                    (key, output, checkpoint), lambda: reader.load(description, output, checkpoint)
+                )
+            case Fresh(work, output, checkpoint):
+                value = self._remember((work.key,), lambda: self._run(work, device, threads))
+                return _selected(value, output, checkpoint)
+            case Gathered(parts, where, derive):
+                pieces = [
+                    Piece(step, axes, [(c, self._value(s, device, threads)) for c, s in members])
+                    for step, axes, members in parts
+                ]
+                return together(pieces, where, derive)
+            case Stacked(axes, members):
+                return _stacked(axes, [(c, self._value(s, device, threads)) for c, s in members])
+
+    def _remember(self, name: Any, make: Any) -> Any:
+        if name in self._memory:
+            self._memory.move_to_end(name)
+            return self._memory[name]
+        value = make()
+        self._memory[name] = value
+        if len(self._memory) > REMEMBERED:
+            self._memory.popitem(last=False)
+        return value
+
+    # -- results -------------------------------------------------------------------------------
+
+    def _stored(self, work: Work, value: Any, seconds: float, log: str) -> Done:
+        if isinstance(value, Verdict) and work.must_hold and not value.holds:
+            failure = Failure("expectation", f"{value.check}: {value.detail}")
+            return Done(work.key, None, failure, value, log, seconds)
+        _check_columns(work, value)
+        writer = Writer(self.store)
+        outputs = (
+            signature(type(work.plugin)).outputs if not isinstance(value, Verdict) else {"": 0}
+        )
+        if "" in outputs:
+            description = writer.describe(value)
+        else:
+            parts = {name: writer.describe(getattr(value, name)) for name in outputs}
+            description = {"type": "Outputs", "outputs": parts}
+        record = {
+            "key": work.key,
+            "recipe": work.recipe,
+            "label": work.label,
+            "cell": dict(work.cell),
+            "parameters": work.plugin.model_dump(mode="json"),
+            "seed": work.seed,
+            "inputs": {name: _input_keys(source) for name, source in work.ports.items()},
+            "outputs": description,
+            "objects": writer.objects,
+            "seconds": round(seconds, 4),
+            "log": log[-LOG_LIMIT:],
+        }
+        verdict = value if isinstance(value, Verdict) else None
+        return Done(work.key, record, None, verdict, log, seconds)
+
+    def _provenance(self, parcel: Parcel) -> dict[str, Json]:
+        if not self._made:
+            self._made = {
+                "run": self.run,
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "python": platform.python_version(),
+                "versions": {name: _version(name) for name in ("runner", "torch", "numpy")},
+            }
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        return self._made | {
+            "at": now, "use": parcel.use, "code": dict(parcel.code),
+            "device": parcel.device, "threads": parcel.threads,
+        }  # fmt: skip
+
+
+def _selected(value: Any, output: str, checkpoint: Any) -> Any:
+    from runner.types import Dataset, Trained
+
+    if isinstance(value, Dataset) and output:
+        return value[output]
+    if isinstance(value, Trained) and output == "history":
+        return value.history
+    if isinstance(value, Trained) and checkpoint is not None:
+        named = {"best": value.best, "last": value.last}
+        return named[checkpoint] if checkpoint in named else value.checkpoints[int(checkpoint)]
+    return getattr(value, output) if output else value
+
+
+def _check_columns(work: Work, value: Any) -> None:
+    declared = set(type(work.plugin).columns)
+    if isinstance(value, Table) and declared and set(value.columns) != declared:
+        extra, lacking = set(value.columns) - declared, declared - set(value.columns)
+        raise ValueError(
+            f"{type(work.plugin).__name__} declares other columns than it gives: "
+            f"undeclared {sorted(extra)}, not given {sorted(lacking)}"
+        )
+
+
+def _stacked(axes: tuple[str, ...], members: list[tuple[tuple[Any, ...], Arrays]]) -> Arrays:
+    """Return arrays with the gathered cells along a new first dimension, and their coordinates."""
+    import numpy as np
+
+    first = members[0][1]
+    arrays = {
+        name: np.stack([np.asarray(value.arrays[name]) for _, value in members])
+        for name in first.arrays
+    }
+    dimensions = {name: ("cell", *names) for name, names in first.dimensions.items()}
+    for position, axis in enumerate(axes):
+        labels = [coordinates[position] for coordinates, _ in members]
+        arrays[axis] = np.asarray(labels)
+        dimensions[axis] = ("cell",)
+    return Arrays(arrays, dimensions)
+
+
+def _input_keys(source: Source) -> Json:
+    match source:
+        case Stored(key=key):
+            return key
+        case Fresh(work=work):
+            return work.key
+        case Gathered(parts=parts):
+            return [_input_keys(s) for _, _, members in parts for _, s in members]
+        case Stacked(members=members):
+            return [_input_keys(s) for _, s in members]
+
+
+def _failed(work: Work, error: Exception, seconds: float, log: str) -> Done:
+    kind = type(error).__name__
+    trace = "" if isinstance(error, RunnerError) else traceback.format_exc()
+    return Done(work.key, None, Failure(kind, str(error), trace), None, log, seconds)
+
+
+@contextlib.contextmanager
+def _captured(log: io.StringIO) -> Iterator[None]:
+    with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        yield
+
+
+def _limit_threads(threads: int) -> None:
+    import sys
+
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+class _Progress:
+    """Writes how far a node is to a small file that the runner reads, a few times a second."""
+
+    def __init__(self, file: Path | None, label: str) -> None:
+        self.file = file
+        self.label = label
+        self.last = 0.0
+
+    def __call__(self, done: float, total: float, unit: str) -> None:
+        now = time.monotonic()
+        if self.file is None or now - self.last < 0.3:
+            return
+        self.last = now
+        text = json.dumps({"label": self.label, "done": done, "total": total, "unit": unit})
+        with contextlib.suppress(OSError):  # progress is advisory: a full disk shows elsewhere
+            aside = self.file.with_suffix(".tmp")
+            aside.write_text(text, "utf-8")
+            aside.replace(self.file)

@@ -1,0 +1,282 @@
+"""The loop: hit -> skip, ready -> submit, failed -> its dependants are blocked, the rest goes on."""
+
+from __future__ import annotations
+
+import heapq
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runner.compute import Done
+from runner.errors import Failure
+from runner.executors import Place, compute_here, executor, stop
+from runner.parcels import Group, groups, parcel
+from runner.plan import Node, Plan
+from runner.registry import Registry
+from runner.store import Record, Store
+from runner.types import Verdict
+
+PASSED, CACHED, FAILED, BLOCKED, NOT_RUN = "passed", "cached", "failed", "blocked", "not run"
+_TRIES = 2  # of a group whose worker was killed
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a node in this run."""
+
+    node: Node
+    status: str
+    seconds: float = 0.0
+    failure: Failure | None = None
+    verdict: Verdict | None = None
+    log: str = ""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The circumstances of a run, and when it stops early."""
+
+    workers: int = 1
+    device: str = "cpu"
+    stop_after: int | None = None  # failures; None: never
+
+
+@dataclass
+class Run:
+    """One execution of a plan."""
+
+    plan: Plan
+    store: Store
+    registry: Registry
+    options: Options
+    watch: Callable[[Result], None] = lambda result: None  # noqa: ARG005
+    tick: Callable[[dict[str, Group], Path], None] = lambda running, progress: None  # noqa: ARG005
+    token: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    results: dict[str, Result] = field(default_factory=dict)
+    interrupted: bool = False
+
+    @property
+    def progress(self) -> Path:
+        """The folder of this run's progress files."""
+        return self.store.folder / "progress" / self.token
+
+    def execute(self) -> list[Result]:
+        """Compute what is missing; return one result for each node that is stored or failed."""
+        missing = self._look_up()
+        if missing:
+            self.store.clean()
+            self.progress.mkdir(parents=True, exist_ok=True)
+            loop = _Loop(self, missing)
+            try:
+                loop.work()
+            except KeyboardInterrupt:
+                self.interrupted = True
+            finally:
+                loop.stop()
+                self._drop_progress()
+            for node in missing.values():
+                if node.key not in self.results:
+                    self._note(Result(node, NOT_RUN))
+        return list(self.results.values())
+
+    def _look_up(self) -> dict[str, Node]:
+        self.store.refresh()
+        missing = {}
+        for node in self.plan.nodes():
+            if not node.plugin.persist:
+                continue
+            record = self.store.get(node.key)
+            if record is None:
+                missing[node.key] = node
+            else:
+                self._note(Result(node, CACHED, verdict=_verdict(record)))
+        return missing
+
+    def _note(self, result: Result) -> None:
+        self.results[result.node.key] = result
+        self.watch(result)
+
+    def note_done(self, node: Node, done: Done) -> None:
+        """Note what a worker reported of a node."""
+        status = PASSED if done.record is not None else FAILED
+        self._note(Result(node, status, done.seconds, done.failure, done.verdict, done.log))
+
+    def note_blocked(self, node: Node, status: str) -> None:
+        """Note that a node cannot be computed because of another."""
+        self._note(Result(node, status))
+
+    def _drop_progress(self) -> None:
+        for file in self.progress.glob("*"):
+            file.unlink(missing_ok=True)
+        self.progress.rmdir()
+
+
+def _verdict(record: Record) -> Verdict | None:
+    described = record["outputs"]
+    if described["type"] != "Verdict":
+        return None
+    return Verdict(described["holds"], described["check"], described["detail"], described["worst"])
+
+
+class _Loop:
+    """Submits groups whose inputs are there, at most as many as there are workers."""
+
+    def __init__(self, run: Run, missing: dict[str, Node]) -> None:
+        self.run = run
+        self.missing = missing
+        self.pool: Executor | None = None
+        self.failures = 0
+        self.ready: list[tuple[int, Group]] = []
+        self.waiting: dict[int, set[str]] = {}
+        self.readers: dict[str, list[int]] = {}
+        self.tries: dict[int, int] = {}
+        self.groups = dict(enumerate(groups(run.plan, missing)))
+        self.running: dict[Future[list[Done]], int] = {}
+        for number, group in self.groups.items():
+            needs = {n.key for node in group.nodes for n in _needs(node, missing)}
+            needs -= {node.key for node in group.nodes}
+            self.waiting[number] = needs
+            for key in needs:
+                self.readers.setdefault(key, []).append(number)
+            if not needs:
+                heapq.heappush(self.ready, (number, group))
+
+    def work(self) -> None:
+        """Run until nothing is ready or running, or enough has failed."""
+        limit = self.run.options.stop_after
+        while self.ready or self.running:
+            if limit is not None and self.failures >= limit:
+                return
+            self._submit()
+            finished, _ = wait(self.running, timeout=0.2, return_when=FIRST_COMPLETED)
+            for future in finished:
+                self._finish(future)
+            running = {str(n): self.groups[n] for n in self.running.values()}
+            self.run.tick(running, self.run.progress)
+
+    def stop(self) -> None:
+        """End the workers."""
+        if self.pool is not None:
+            stop(self.pool)
+
+    def _submit(self) -> None:
+        workers = self.run.options.workers
+        busy = sum(min(self.groups[n].threads, workers) for n in self.running.values())
+        while self.ready:
+            number, group = self.ready[0]
+            need = min(group.threads, workers)
+            if busy + need > workers:
+                return
+            heapq.heappop(self.ready)
+            busy += need
+            if self.pool is None:
+                self.pool = executor(workers)
+            handed = parcel(group, self.run.plan, self.run.store.records, self.run.options.device)
+            place = Place(
+                self.run.store.folder, self.run.registry, self.run.token, self.run.progress
+            )
+            self.running[self.pool.submit(compute_here, handed, place)] = number
+            if workers == 1:
+                return
+
+    def _finish(self, future: Future[list[Done]]) -> None:
+        number = self.running.pop(future)
+        error = future.exception()
+        if error is not None:
+            self._lost(number, error)
+            return
+        nodes = {node.key: node for node in self.groups[number].nodes}
+        for done in future.result():
+            if done.record is not None:
+                self.run.store.records[done.key] = done.record
+            else:
+                self.failures += 1
+            self.run.note_done(nodes[done.key], done)
+        for key in nodes:
+            self._settled(key)
+
+    def _lost(self, number: int, error: BaseException) -> None:
+        """Try a group again whose worker died (once), else count its nodes as failed."""
+        group = self.groups[number]
+        broken = type(error).__name__ in ("TerminatedWorkerError", "BrokenProcessPool")
+        self.tries[number] = self.tries.get(number, 0) + 1
+        if broken:
+            self.stop()
+            self.pool = None
+            for other in list(self.running):
+                again = self.running.pop(other)
+                heapq.heappush(self.ready, (again, self.groups[again]))
+        if broken and self.tries[number] < _TRIES:
+            heapq.heappush(self.ready, (number, group))
+            return
+        message = f"{error}"
+        if broken:
+            message = (
+                "its worker process was killed twice (out of memory?); try fewer workers, -n 1"
+            )
+        for node in group.nodes:
+            self.failures += 1
+            self.run.note_done(node, Done(node.key, None, Failure(type(error).__name__, message)))
+            self._settled(node.key)
+
+    def _settled(self, key: str) -> None:
+        """Let the groups that waited for a node go on, or block them when it failed."""
+        failed = self.run.results[key].status != PASSED
+        for number in self.readers.get(key, ()):
+            if failed:
+                self._block(number, key)
+            elif number in self.waiting:
+                self.waiting[number].discard(key)
+                if not self.waiting[number]:
+                    heapq.heappush(self.ready, (number, self.groups[number]))
+                    del self.waiting[number]
+
+    def _block(self, number: int, key: str) -> None:
+        """Note the group's nodes that need `key` as blocked; the rest of it goes on."""
+        if number not in self.waiting:
+            return
+        group = self.groups[number]
+        lost = [n for n in group.nodes if any(m.key == key for m in _needs(n, self.missing))]
+        rest = tuple(node for node in group.nodes if node not in lost)
+        self.groups[number] = Group(group.step, rest, group.fused, group.threads)
+        self.waiting[number].discard(key)
+        if not rest:
+            del self.waiting[number]
+        elif not self.waiting[number]:
+            heapq.heappush(self.ready, (number, self.groups[number]))
+            del self.waiting[number]
+        for node in lost:
+            claim = node.family == "hypotheses" and any(r.key == key for r in node.requires)
+            self.run.note_blocked(node, NOT_RUN if claim else BLOCKED)
+        for node in lost:
+            self._settled(node.key)
+
+
+def _needs(node: Node, missing: dict[str, Node]) -> Iterable[Node]:
+    """Return the missing nodes that must be stored before a node can be computed."""
+    return list(_needs_once(node, missing, set()))
+
+
+def _needs_once(node: Node, missing: dict[str, Node], seen: set[str]) -> Iterator[Node]:
+    for source in [*node.inputs(), *node.requires]:
+        if source.key in seen:
+            continue
+        seen.add(source.key)
+        if source.plugin.persist:
+            if source.key in missing:
+                yield source
+        else:
+            yield from _needs_once(source, missing, seen)
+
+
+def elapsed(started: float) -> str:
+    """Return the time since `started` for people, `41 s` or `3 min 20 s`."""
+    seconds = time.monotonic() - started
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{int(seconds) // 60} min {int(seconds) % 60} s"

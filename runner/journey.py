@@ -1,0 +1,178 @@
+"""From a spec's path to its views: the steps that `runner run` takes, one after the other."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.errors import StoreError
+from runner.execute import CACHED, FAILED, PASSED, Options, Result, Run
+from runner.plan import Plan, build
+from runner.registry import Registry, find_project
+from runner.spec import Spec, load
+from runner.store import Store
+from runner.terminal import Watch
+from runner.view import place
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the command line asks of a spec."""
+
+    path: Path
+    profile: str | None = None
+    sets: Sequence[str] = ()
+    sweeps: Sequence[str] = ()
+    artifacts: Path | None = None
+    allow_stale: Sequence[str] = ()
+
+
+@dataclass
+class Journey:
+    """A spec with all it needs to run: its project's plugins and its store."""
+
+    spec: Spec
+    registry: Registry
+    plan: Plan
+    store: Store
+    artifacts: Path
+
+    @property
+    def views(self) -> Path:
+        """The folder of the spec's views."""
+        return self.artifacts / self.spec.name
+
+
+def prepare(wish: Wish) -> Journey:
+    """Return the plan of a spec and the store it would use.
+
+    Raises: SpecError, PluginError, UsageError, StoreError; nothing is computed or written but
+    the memo of code digests.
+    """
+    spec = load(wish.path, wish.profile, wish.sets, wish.sweeps)
+    project = find_project(wish.path)
+    artifacts = (wish.artifacts or project / "artifacts").resolve()
+    registry = Registry.of(project)
+    store = Store(artifacts / ".store")
+    memo = store.folder / "code.json" if store.folder.is_dir() else None
+    if wish.allow_stale:
+        store.refresh()
+    plan = build(spec, registry, memo, _stale_keys(store), tuple(wish.allow_stale))
+    return Journey(spec, registry, plan, store, artifacts)
+
+
+def _stale_keys(store: Store) -> Any:
+    def key_of(recipe: str) -> str | None:
+        record = store.stale(recipe)
+        return record["key"] if record else None
+
+    return key_of
+
+
+def travel(journey: Journey, options: Options, watch: Watch) -> Run:
+    """Run a plan, put its views in place and write the manifest."""
+    run = Run(journey.plan, journey.store, journey.registry, options, watch.result, watch.tick)
+    started = time.time()
+    try:
+        journey.store.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"cannot make {journey.store.folder}: {error.strerror}; choose --artifacts"
+        raise StoreError(message) from error
+    try:
+        run.execute()
+    finally:
+        watch.close()
+    placed = place_views(journey, run.results.values())
+    write_failures(journey, run.results.values())
+    write_manifest(journey, run, placed, started, options)
+    return run
+
+
+def place_views(journey: Journey, results: Iterable[Result]) -> list[str]:
+    """Link the views of finished renderers; remove those of the last run that are no more."""
+    placed = []
+    for result in results:
+        if result.status not in (PASSED, CACHED) or not result.node.views:
+            continue
+        contents = journey.store.records[result.node.key]["outputs"]["contents"]
+        for view in result.node.views:
+            source = journey.store.read(contents[Path(view).suffix])
+            place(source, journey.views, view)
+            placed.append(view)
+    wanted = {view for node in journey.plan.nodes() for view in node.views}
+    for old in _last_views(journey):
+        if old not in wanted:
+            (journey.views / old).unlink(missing_ok=True)
+    return placed
+
+
+def _last_views(journey: Journey) -> list[str]:
+    try:
+        manifest = json.loads((journey.views / "run.json").read_text("utf-8"))
+        views = [str(view) for view in manifest["views"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    inside = journey.views.resolve()
+    return [v for v in views if (inside / v).resolve().is_relative_to(inside)]
+
+
+def failure_file(journey: Journey, result: Result) -> Path:
+    """Return where a failed node's traceback and log are kept."""
+    name = re.sub(r"[^A-Za-z0-9_.=,\[\]-]", "_", result.node.label)[:150]
+    return journey.views / "failed" / f"{name}.txt"
+
+
+def write_failures(journey: Journey, results: Iterable[Result]) -> None:
+    """Keep the traceback and log of each failed node; drop those of the run before."""
+    folder = journey.views / "failed"
+    if folder.is_dir():
+        for file in folder.glob("*.txt"):
+            file.unlink(missing_ok=True)
+    for result in results:
+        if result.status == FAILED and result.failure and result.failure.traceback:
+            file = failure_file(journey, result)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{result.failure.traceback}\n{result.log}", "utf-8")
+
+
+def write_manifest(
+    journey: Journey, run: Run, views: list[str], started: float, options: Options
+) -> None:
+    """Write run.json: the resolved spec, each node's fate, the verdicts and the circumstances."""
+    nodes = []
+    for result in run.results.values():
+        entry: dict[str, Any] = {
+            "node": result.node.label, "key": result.node.key, "status": result.status,
+            "seconds": round(result.seconds, 4),
+        }  # fmt: skip
+        if result.failure:
+            entry["failure"] = f"{result.failure.kind}: {result.failure.message}"
+        if result.verdict:
+            entry["verdict"] = {
+                "family": result.node.family, "holds": result.verdict.holds,
+                "check": result.verdict.check, "detail": result.verdict.detail,
+            }  # fmt: skip
+        nodes.append(entry)
+    manifest = {
+        "spec": journey.spec.name,
+        "title": journey.spec.title,
+        "run": run.token,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 3),
+        "interrupted": run.interrupted,
+        "workers": options.workers,
+        "device": options.device,
+        "resolved": journey.spec.layers.data,
+        "nodes": nodes,
+        "views": views,
+    }
+    journey.views.mkdir(parents=True, exist_ok=True)
+    aside = journey.views / f".run.json.{os.getpid()}.tmp"
+    aside.write_text(json.dumps(manifest, indent=1, default=str), "utf-8")
+    aside.replace(journey.views / "run.json")

@@ -1,0 +1,250 @@
+"""The store: a log of finished nodes and immutable content by digest.
+
+A node exists if and only if a whole, checksummed line of a log holds its record. Objects are
+written aside, flushed and renamed before that line; one line commits a whole batch.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runner.errors import StoreError
+
+Record = dict[str, Any]  # one finished node: key, recipe, label, outputs, objects, made, ...
+_CLEAN_AFTER = 24 * 3600  # seconds after which another host's aside files count as orphans
+
+
+@dataclass
+class Store:
+    """Records and objects below one folder. Cheap to make; `refresh` reads the logs."""
+
+    folder: Path
+    records: dict[str, Record] = field(default_factory=dict)
+    recipes: dict[str, list[str]] = field(default_factory=dict)
+    damaged: list[str] = field(default_factory=list)
+    _read_to: dict[str, int] = field(default_factory=dict)
+    _log: Any = None
+    _verified: set[str] = field(default_factory=set)
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Read what was appended to the logs since the last call."""
+        folder = self.folder / "records"
+        if not folder.is_dir():
+            return
+        with os.scandir(folder) as entries:
+            logs = sorted((e.name, e.path) for e in entries if e.name.endswith(".jsonl"))
+        for name, path in logs:
+            self._read_log(name, path)
+
+    def _read_log(self, name: str, path: str) -> None:
+        start = self._read_to.get(name, 0)
+        try:
+            with open(path, "rb") as stream:  # noqa: PTH123  # 10 us less for each of many logs
+                stream.seek(start)
+                data = stream.read()
+        except OSError as error:
+            raise StoreError(f"cannot read {path}: {error.strerror}; check its rights") from error
+        end = data.rfind(b"\n") + 1  # what follows is being written, or was torn
+        self._read_to[name] = start + end
+        for line in data[:end].splitlines():
+            checksum, _, body = line.partition(b" ")
+            if hashlib.sha256(body).hexdigest().encode() != checksum:
+                self.damaged.append(path)
+                continue
+            self._admit(json.loads(body))
+
+    def _admit(self, line: Mapping[str, Any]) -> None:
+        for record in line["records"]:
+            record["made"] = line["made"]
+            if record["key"] not in self.records:
+                self.recipes.setdefault(record["recipe"], []).append(record["key"])
+            self.records[record["key"]] = record
+
+    def get(self, key: str) -> Record | None:
+        """Return the record of a key whose objects are all there in full length, or None."""
+        record = self.records.get(key)
+        if record is None:
+            return None
+        for digest, size in record["objects"].items():
+            try:
+                if self.object_path(digest).stat().st_size != size:
+                    return None
+            except OSError:
+                return None
+        return record
+
+    def stale(self, recipe: str) -> Record | None:
+        """Return the newest whole record of the same recipe made by other code, or None."""
+        for key in reversed(self.recipes.get(recipe, [])):
+            record = self.get(key)
+            if record is not None:
+                return record
+        return None
+
+    def object_path(self, digest: str) -> Path:
+        """Return where an object lies or will lie."""
+        return self.folder / "objects" / digest[:2] / digest
+
+    def read(self, digest: str) -> Path:
+        """Return the path of an object, its content verified once by this process.
+
+        Raises: StoreError when it is missing or its content has changed; it is then set aside, so
+        that the next run computes it again.
+        """
+        path = self.object_path(digest)
+        if digest in self._verified:
+            return path
+        try:
+            with path.open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            message = f"cannot read object {digest[:12]}: {error.strerror}; run again to compute it"
+            raise StoreError(message) from error
+        if found != digest:
+            quarantine = self.folder / "damaged" / digest
+            quarantine.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(quarantine)
+            raise StoreError(
+                f"object {digest[:12]} has changed since it was written; it was moved to "
+                f"{quarantine}; run again to compute it anew"
+            )
+        self._verified.add(digest)
+        return path
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def put(self, content: bytes) -> tuple[str, int]:
+        """Write an object; return its digest and size. Writing what is there does nothing.
+
+        Raises: StoreError when the disk is full or may not be written.
+        """
+        digest = hashlib.sha256(content).hexdigest()
+        path = self.object_path(digest)
+        if not self._is_there(path, len(content)):
+            aside = self.aside()
+            try:
+                with aside.open("wb") as stream:
+                    stream.write(content)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                path.parent.mkdir(parents=True, exist_ok=True)
+                aside.chmod(0o444)
+                aside.replace(path)
+            except OSError as error:
+                aside.unlink(missing_ok=True)
+                raise self._write_error(path, error) from error
+        self._verified.add(digest)
+        return digest, len(content)
+
+    def _is_there(self, path: Path, size: int) -> bool:
+        """Whether an equal object is there; one of another length or content is replaced."""
+        try:
+            if path.stat().st_size != size:
+                return False
+        except OSError:
+            return False
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest() == path.name
+
+    def commit(self, made: Mapping[str, Any], records: Iterable[Record]) -> None:
+        """Append finished nodes as one line, durable when this returns: all of them or none.
+
+        Raises: StoreError when the disk is full or may not be written.
+        """
+        line = {"made": dict(made), "records": list(records)}
+        body = json.dumps(line, separators=(",", ":"), allow_nan=False).encode()
+        text = hashlib.sha256(body).hexdigest().encode() + b" " + body + b"\n"
+        try:
+            if self._log is None:
+                self._log = self._open_log()
+            end = self._log.seek(0, os.SEEK_END)
+            try:
+                self._log.write(text)
+                self._log.flush()
+                os.fsync(self._log.fileno())
+            except OSError:
+                self._log.truncate(end)
+                raise
+        except OSError as error:
+            raise self._write_error(self.folder / "records", error) from error
+        self._admit(line)
+
+    def _open_log(self) -> Any:
+        folder = self.folder / "records"
+        folder.mkdir(parents=True, exist_ok=True)
+        stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+        name = f"{stamp}-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
+        stream = (folder / name).open("xb", buffering=0)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        self._read_to[name] = 0
+        return stream
+
+    def aside(self) -> Path:
+        """Return a fresh path for a file being written, in the store's own file system."""
+        folder = self.folder / "aside"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._write_error(folder, error) from error
+        return folder / f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+    def scratch(self, key: str) -> Path:
+        """Return the folder where an unfinished node keeps what it needs to resume."""
+        path = self.folder / "scratch" / key
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._write_error(path, error) from error
+        return path
+
+    def drop_scratch(self, key: str) -> None:
+        """Remove a finished node's scratch folder, if it has one."""
+        shutil.rmtree(self.folder / "scratch" / key, ignore_errors=True)
+
+    def clean(self) -> None:
+        """Remove files that processes of this host left half-written when they died."""
+        folder = self.folder / "aside"
+        if not folder.is_dir():
+            return
+        for path in folder.iterdir():
+            host, pid, _ = (path.name.rsplit("-", 2) + ["", ""])[:3]
+            if (
+                host == socket.gethostname() and pid.isdigit() and not _alive(int(pid))
+            ) or time.time() - path.stat().st_mtime > _CLEAN_AFTER:
+                path.unlink(missing_ok=True)
+
+    def _write_error(self, path: Path, error: OSError) -> StoreError:
+        cure = {
+            errno.ENOSPC: "the disk is full; free some space and run again, nothing done is lost",
+            errno.EDQUOT: "the quota is used up; free some space and run again",
+            errno.EACCES: "no right to write; give it, or choose another --artifacts folder",
+            errno.EROFS: "the file system is read-only; choose another --artifacts folder",
+        }.get(error.errno or 0, error.strerror or str(error))
+        return StoreError(f"cannot write {path}: {cure}")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,55 @@
+"""Views: the named files a person opens, below the spec's folder of the artifacts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from runner.errors import StoreError
+
+RESERVED = ("run.json", "report.html", "report.md")
+_BAD = set('\\<>:"|?*') | {chr(c) for c in range(32)}
+
+
+def view_paths(plugin: Any) -> tuple[str, ...]:
+    """Return the relative paths of the files a renderer writes.
+
+    Raises: ValueError when a path would leave the view folder or cannot be a file name.
+    """
+    path = PurePosixPath(plugin.path)
+    text = str(plugin.path)
+    if path.is_absolute() or ".." in path.parts or text.startswith("~"):
+        raise ValueError(f"{text!r} leaves the view folder; write a path below it")
+    if not path.name or set(text) & _BAD or any(part.startswith(".") for part in path.parts):
+        raise ValueError(f"{text!r} cannot be the name of a view")
+    if text in RESERVED:
+        raise ValueError(f"{text!r} is the runner's own; choose another name")
+    if not path.suffix:
+        raise ValueError(f"{text!r} has no suffix; the suffix is the format, as in heatmap.png")
+    return tuple(str(path.with_suffix(suffix)) for suffix in plugin.suffixes())
+
+
+def place(source: Path, folder: Path, name: str) -> Path:
+    """Put an object into the view folder under a name: a hard link, else a copy.
+
+    Raises: StoreError when the folder is a link out of its parent or cannot be written.
+    """
+    target = folder / name
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.parent.resolve().is_relative_to(folder.resolve()):
+            raise StoreError(f"{target.parent} is a link out of {folder}; remove it")
+        if target.exists() and target.samefile(source):
+            return target
+        aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        aside.unlink(missing_ok=True)
+        try:
+            os.link(source, aside)
+        except OSError:
+            shutil.copyfile(source, aside)
+        aside.replace(target)
+    except OSError as error:
+        raise StoreError(f"cannot write the view {target}: {error.strerror or error}") from error
+    return target

@@ -1,0 +1,142 @@
+"""How problems, plans and results read on a terminal, in a log file and in CI."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from runner.errors import Problem, SpecError
+from runner.execute import BLOCKED, CACHED, FAILED, NOT_RUN, PASSED, Result
+from runner.layers import LayeredError, Origin
+from runner.places import Places
+from runner.plan import Plan, Planned
+from runner.store import Store
+
+_ORDER = (PASSED, CACHED, FAILED, BLOCKED, NOT_RUN)
+
+
+def near_path(path: Path) -> str:
+    """Return a path as a person in the current folder would write it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return os.path.relpath(path) if path.is_absolute() else str(path)
+
+
+def problems(error: SpecError, spec: Path) -> list[str]:
+    """Return a line for each problem: `file:line:column: what is wrong`, in order of place."""
+    texts: dict[Path, Places | None] = {}
+    found = sorted(_placed(problem, error, spec, texts) for problem in error.problems)
+    return [line for _, line in found]
+
+
+def _placed(
+    problem: Problem, error: SpecError, spec: Path, texts: dict[Path, Places | None]
+) -> tuple[tuple[str, int, int], str]:
+    layers = error.layers if isinstance(error, LayeredError) else None
+    origin = layers.origin(problem.where) if layers else Origin(problem.file or spec, problem.where)
+    if problem.where == () and problem.file is None and problem.message.startswith("--"):
+        return ("", 0, 0), problem.message
+    if origin.file is None:
+        return ("", 0, 0), f"{origin.text}: {_named(problem)}"
+    file = problem.file or origin.file
+    line, column = problem.line or 1, problem.column or 1
+    if problem.line is None and (places := _places(file, texts)) is not None:
+        line, column = places.find(origin.where, problem.at)
+    shown = f"{near_path(file)}:{line}:{column}"
+    return (str(file), line, column), f"{shown}: {_named(problem)}"
+
+
+def _named(problem: Problem) -> str:
+    name = ".".join(str(part) for part in problem.where)
+    return f"{name}: {problem.message}" if name else problem.message
+
+
+def _places(file: Path, texts: dict[Path, Places | None]) -> Places | None:
+    if file not in texts:
+        try:
+            texts[file] = Places(file.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError):
+            texts[file] = None
+    return texts[file]
+
+
+def summary(results: Iterable[Result], seconds: str) -> str:
+    """Return the last line of a run: `12 passed, 3 cached, 1 failed in 41 s`."""
+    counts = Counter(result.status for result in results)
+    parts = [f"{counts[status]} {status}" for status in _ORDER if counts[status]]
+    return f"{', '.join(parts) or 'nothing to do'} in {seconds}"
+
+
+def plan_lines(plan: Plan, store: Store, verbose: bool = False) -> list[str]:
+    """Return what a run would do and why, a line for each step (each node where verbose)."""
+    lines = []
+    width = max(len(name) for name in plan.steps)
+    missing: Counter[str] = Counter()
+    for name, planned in plan.steps.items():
+        nodes = {node.key: node for node in planned.nodes.values()}
+        use = f"{planned.bound.step.family}/{planned.bound.step.use}"
+        over = f" over {', '.join(planned.axes)}" if planned.axes else ""
+        if planned.bound.is_check:
+            use = planned.bound.step.family
+        if not next(iter(nodes.values())).plugin.persist:
+            lines.append(f"{name:<{width}}  {use}: {_count(nodes)}{over}, computed where needed")
+            continue
+        states = {key: _state(node, planned, plan, store) for key, node in nodes.items()}
+        missing.update(state.partition(":")[0] for state in states.values())
+        counts = Counter(states.values())
+        shown = ", ".join(f"{n} {state}" for state, n in counts.most_common())
+        lines.append(f"{name:<{width}}  {use}: {_count(nodes)}{over}: {shown}")
+        if verbose:
+            lines += [f"    {nodes[key].label}  {state}" for key, state in states.items()]
+    total = sum(missing.values())
+    run = total - missing["cached"]
+    lines.append(f"{total} nodes, {missing['cached']} cached, {run} to run")
+    return lines
+
+
+def _count(nodes: dict[str, Any]) -> str:
+    return f"{len(nodes)} node{'s' if len(nodes) != 1 else ''}"
+
+
+def _state(node: Any, planned: Planned, plan: Plan, store: Store) -> str:
+    if store.get(node.key) is not None:
+        return "cached"
+    old = store.stale(node.recipe)
+    if old is None:
+        return "new"
+    changed = changed_files(old["made"]["code"], planned.code)
+    if changed:
+        return f"stale: {', '.join(changed)} changed"
+    for source in node.inputs():
+        upstream = plan.steps[source.step]
+        if not source.plugin.persist or store.get(source.key) is None:
+            record = store.stale(source.recipe) if source.plugin.persist else None
+            code = record["made"]["code"] if record else None
+            files = changed_files(code, upstream.code) if code else []
+            return f"stale: {source.step} changed" + (f" ({', '.join(files)})" if files else "")
+    return "stale: an input changed"
+
+
+def changed_files(old: dict[str, str], new: dict[str, str]) -> list[str]:
+    """Return the files whose code differs between two fingerprints."""
+    return sorted(file for file in old.keys() | new.keys() if old.get(file) != new.get(file))
+
+
+def version_warnings(plan: Plan, store: Store) -> list[str]:
+    """Return a warning when cached nodes were made with another version of torch."""
+    from importlib.metadata import version
+
+    here = version("torch")
+    others = set()
+    for node in plan.nodes():
+        record = store.records.get(node.key)
+        if record is not None:
+            others.add(record["made"]["versions"].get("torch", here))
+    return [
+        f"warning: some cached nodes were computed with torch {other}, this is torch {here}"
+        for other in sorted(others - {here})
+    ]
