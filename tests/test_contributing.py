@@ -27,9 +27,8 @@ class Tiny(Model):
 
 def example() -> tuple[str, str]:
     """Return the path named in the first line of the page's first Python block, and the block."""
-    block = re.search(
-        r"^```python\n(# (plugins/\S+\.py)\n.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL
-    )
+    pattern = re.compile(r"^```python\n(# (plugins/\S+\.py)\n.*?)^```", re.MULTILINE | re.DOTALL)
+    block = pattern.search(PAGE.read_text("utf-8"))
     assert block, "CONTRIBUTING.md must open a python block with its path as a comment"
     return block[2], block[1]
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.collections import PolyCollection
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
@@ -48,8 +49,6 @@ def draw_heatmaps(wish: Heatmap, grid: grids.Grid) -> Figure:
         _draw_panel(here, panel, grid, norms[at], wish)
         row = notes[at - at % columns :][:columns]
         _name_panel(here, panel.name, notes[at], max(map(len, row)))
-        here.set_box_aspect(1)
-        here.set_anchor("W")
         bottom = at + columns >= len(grid.panels)
         _coordinates(here.xaxis, grid.x, wish.x_scale, bottom, side)
         _coordinates(here.yaxis, grid.y, wish.y_scale, at % columns == 0, side)
@@ -69,13 +68,19 @@ def draw_heatmaps(wish: Heatmap, grid: grids.Grid) -> Figure:
 
 
 def _fit_height(figure: Figure, axes: NDArray[Any]) -> None:
-    """Give the figure the height at which square panels fill the room the layout leaves them."""
-    for _ in range(3):  # the layout moves a little with the height
+    """Give the figure the height at which its panels are square, and keep them so.
+
+    The panels are free while the layout is tried: it takes the room beside a square for a margin.
+    """
+    for _ in range(2):  # ticks may move a little with the height
         figure.draw_without_rendering()
         room = [panel.get_position(original=True) for panel in axes.flat]
         width = min(box.width for box in room) * figure.get_figwidth()
         height = min(box.height for box in room) * figure.get_figheight()
         figure.set_figheight(figure.get_figheight() + axes.shape[0] * (width - height))
+    for panel in axes.flat:
+        panel.set_box_aspect(1)
+        panel.set_anchor("W")
 
 
 def colour_norms(grid: grids.Grid, wish: Heatmap) -> list[Normalize | None]:
@@ -107,20 +112,24 @@ def _draw_panel(
         look = {"cmap": theme.sequential(), "edgecolors": "face", "linewidth": 0.15}
         axes.pcolormesh(across, up, shown, norm=norm, **look)
     if panel.masked.any():
-        axes.add_collection(masked_cells(panel, across, up))
+        axes.add_patch(masked_cells(panel, across, up))
     axes.set_xlim(across[0], across[-1])
     axes.set_ylim(up[0], up[-1])
 
 
-def masked_cells(panel: grids.Panel, across: grids.Floats, up: grids.Floats) -> PolyCollection:
-    """Return the masked cells, one grey hatched rectangle for each."""
-    corners = [
-        [(across[i + a], up[j + b]) for a, b in ((0, 0), (1, 0), (1, 1), (0, 1))]
-        for j, i in np.argwhere(panel.masked)
-    ]
-    return PolyCollection(
-        corners, facecolor=theme.MASKED, edgecolor="#8c8c8c", hatch="//////", linewidth=0
+def masked_cells(panel: grids.Panel, across: grids.Floats, up: grids.Floats) -> PathPatch:
+    """Return the masked cells, one or more, as grey hatched rectangles.
+
+    They are one path: drawing a hatch takes milliseconds, whatever the number of rectangles in it.
+    """
+    corners = np.array(
+        [
+            [(across[i + a], up[j + b]) for a, b in ((0, 0), (1, 0), (1, 1), (0, 1))]
+            for j, i in np.argwhere(panel.masked)
+        ]
     )
+    path = Path.make_compound_path_from_polys(corners)
+    return PathPatch(path, facecolor=theme.MASKED, edgecolor="#8c8c8c", hatch="//////", linewidth=0)
 
 
 def _name_panel(axes: Axes, name: str, lines: Sequence[str], room: int) -> None:
@@ -161,7 +170,8 @@ def _coordinates(
         at = range(0, len(values), stride)
         labels = [_spell(values[i]) for i in at]
         theme.place_ticks(axis, at, labels)
-        if axis.axis_name == "x" and sum(map(len, labels)) * theme.SMALL * 0.6 > side * 72:
+        room = side * 72 * 0.85 / len(labels)  # points for each; the layout takes some of `side`
+        if axis.axis_name == "x" and max(map(len, labels)) * theme.SMALL * 0.57 > room:
             axis.set_tick_params(rotation=40)
     elif few:
         theme.place_ticks(axis, *value_ticks(values))

@@ -41,7 +41,7 @@ _RC = {
     "savefig.dpi": DPI,
     "figure.constrained_layout.h_pad": 0.03,
     "figure.constrained_layout.w_pad": 0.03,
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same glyphs on every machine
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same glyphs everywhere
     "font.size": 8,
     "mathtext.fontset": "dejavusans",
     "axes.titlesize": 8,
@@ -85,7 +85,7 @@ _METADATA: dict[str, dict[str, Any]] = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw with this theme inside the block, whatever the machine's own matplotlibrc says."""
+    """Draw with this theme inside the block, whatever a local matplotlibrc says."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_RC)

@@ -1,4 +1,4 @@
-"""The look: colours that can be told apart, and bytes that do not depend on the machine."""
+"""The look: colours that can be told apart, and bytes that do not depend on local settings."""
 
 import matplotlib as mpl
 import numpy as np
@@ -39,14 +39,14 @@ def test_line_colours_are_all_different_for_any_number() -> None:
     assert all(luminance(np.array(to_rgb(colour))) < 0.6 for colour in theme.PALETTE)
 
 
-def test_a_machine_s_own_settings_change_no_byte() -> None:
+def test_local_settings_change_no_byte() -> None:
     before = theme.figure_files(drawn(), [".png", ".svg"])
     with mpl.rc_context({"lines.linewidth": 9, "font.size": 30, "svg.hashsalt": "other"}):
         after = theme.figure_files(drawn(), [".png", ".svg"])
     assert before == after
 
 
-def test_drawing_leaves_the_machine_s_settings_as_they_were() -> None:
+def test_drawing_leaves_local_settings_as_they_were() -> None:
     before = mpl.rcParams["font.size"]
     with theme.style():
         assert mpl.rcParams["font.size"] == 8

@@ -94,9 +94,11 @@ def test_exactly_the_masked_cells_are_grey() -> None:
     grid = grid_of(table(4, ok=ok).frame, "alpha", "beta", "llc", mask="ok")
     across = edges(grid.x, "log")
     grey = masked_cells(grid.panels[0], across, across)
-    lower_left = sorted(tuple(path.vertices.min(axis=0)) for path in grey.get_paths())
+    corners = grey.get_path().vertices.reshape(-1, 5, 2)[:, :4]  # each path closes with a fifth
     expected = [(across[1], across[1]), (across[2], across[3])]  # cells (1, 1) and (2, 3)
-    np.testing.assert_allclose(lower_left, expected)
+    np.testing.assert_allclose(sorted(map(tuple, corners.min(axis=1))), expected)
+    expected = [(across[2], across[2]), (across[3], across[4])]
+    np.testing.assert_allclose(sorted(map(tuple, corners.max(axis=1))), expected)
     assert grey.get_hatch()
 
 
@@ -148,7 +150,9 @@ def test_panels_are_square_and_inside_the_figure(size: int) -> None:
     drawn = figure(wish(panels="sampler", wrap=3, title="A title"), table(size, ("a", "b", "c")))
     drawn.draw_without_rendering()
     for axes in drawn.axes[:3]:
-        box = axes.get_window_extent()
+        box, room = axes.get_window_extent(), axes.get_position(original=True)
+        wide, high = room.width * drawn.bbox.width, room.height * drawn.bbox.height
+        assert wide == pytest.approx(high, rel=0.01)  # no white bands beside the square
         assert box.width == pytest.approx(box.height, rel=1e-3)
     seen = drawn.get_tightbbox()
     assert seen.x0 > -0.01
