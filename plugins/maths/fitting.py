@@ -7,28 +7,21 @@ a batch, is paid per event and not per step.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
 import math
-import signal
-import threading
 import time
-import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import lightning.pytorch as pl
 import torch
-from lightning.fabric.plugins.environments import LightningEnvironment
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from plugins.maths import resume
-from plugins.maths.optimisers import Monitor
+from plugins.maths.fitting_state import State, fingerprint
+from plugins.maths.lightning_run import bare_trainer, interruptible, quiet
 from plugins.maths.supervision import LOSSES, Batches, Rows, measure
 from runner.types import Circumstance, Network, Seed, Table, Trained
 
@@ -37,43 +30,6 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_SAVES = 15.0  # at most so much work is lost to a kill
 SECONDS_BETWEEN_REPORTS = 1.0
-
-
-@dataclass
-class Watch:
-    """The best value of a monitored column and the evaluations since; both survive a kill."""
-
-    best: float | None = None
-    bad: int = 0
-
-    def see(self, monitor: Monitor, value: float, margin: float) -> bool:
-        """Return whether the value is a new best, beyond the margin."""
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"{monitor.monitor} is {value}, so it cannot be monitored; monitor the loss instead"
-            )
-        better = monitor.better(value, self.best, margin)
-        self.best, self.bad = (value, 0) if better else (self.best, self.bad + 1)
-        return better
-
-
-@dataclass
-class State:
-    """Everything of a run besides tensors; JSON holds it without loss."""
-
-    step: int = 0  # optimizer steps done
-    history: list[dict[str, float]] = field(default_factory=list)
-    best: Watch = field(default_factory=Watch)
-    stopping: Watch = field(default_factory=Watch)
-    plateau: Watch = field(default_factory=Watch)
-    scale: float = 1.0  # product of the plateau's reductions
-    kept: list[int] = field(default_factory=list)  # checkpoints in files of their own
-
-    @staticmethod
-    def of(notes: Mapping[str, Any]) -> State:
-        """Return the state that `asdict` turned into JSON."""
-        watches = {name: Watch(**notes[name]) for name in ("best", "stopping", "plateau")}
-        return State(**{**notes, **watches})
 
 
 @dataclass(frozen=True)
@@ -293,69 +249,12 @@ def fit(
 
     Raises: FloatingPointError naming the step at which a loss was not finite.
     """
-    kind, _, index = here.device.partition(":")
     device = torch.device(here.device)
-    with quiet(), torch.random.fork_rng(devices=[device] if kind == "cuda" else []):
+    with quiet(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed.integer("layers"))  # for dropout and the like
         fitting = Fitting(recipe, start, rows, seed, here)
-        trainer = pl.Trainer(
-            accelerator={"cuda": "gpu"}.get(kind, kind),
-            devices=[int(index or 0)] if kind == "cuda" else 1,
-            max_epochs=1,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            limit_val_batches=0,
-            use_distributed_sampler=False,
-            plugins=[LightningEnvironment()],  # one process, even under a cluster's scheduler
-        )
+        trainer = bare_trainer(here.device)
         with interruptible():
             trainer.fit(fitting, train_dataloaders=fitting.blocks())
         here.progress(fitting.total, fitting.total, "step")
         return fitting.trained()
-
-
-def fingerprint(recipe: Supervised, start: Network, rows: Mapping[str, Rows], seed: Seed) -> str:
-    """Return a digest of all that fixes a run, so that none continues another's state."""
-    digest = hashlib.sha256(recipe.model_dump_json().encode())
-    digest.update(json.dumps([int(seed), start.architecture.model_dump_json()]).encode())
-    tensors = {f"start/{name}": value for name, value in start.weights.items()}
-    tensors |= {f"{name}/{key}": getattr(r, key) for name, r in rows.items() for key in "xy"}
-    for name, value in tensors.items():
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().numpy())
-    return digest.hexdigest()
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Lightning's notes on hardware and loaders off the terminal; its errors still show."""
-    names = ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero")
-    loggers = [logging.getLogger(name) for name in names]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning, module=r"lightning\.pytorch")
-        # Lightning 2.6 asks torch for a tree node the old way, from inside typing_extensions
-        warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Let Ctrl-C through as KeyboardInterrupt: Lightning would exit and leave it switched off."""
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGINT) if main else None
-    try:
-        yield
-    except SystemExit as exit_:
-        if main:
-            signal.signal(signal.SIGINT, before)
-        raise KeyboardInterrupt from exit_
