@@ -103,6 +103,8 @@ class Fitting(pl.LightningModule):
 
     def training_step(self, block: tuple[int, int]) -> None:
         """Run the steps of a block."""
+        if self.trainer.should_stop:  # a run picked up where it had to stop
+            return
         optimizer = self.optimizers(use_pl_optimizer=False)
         group, clip = optimizer.param_groups[0], self.recipe.clip
         weights = list(self.network.parameters())

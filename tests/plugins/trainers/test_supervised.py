@@ -257,6 +257,25 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path, stop):
     assert seen[stop] == max(stop, 1)  # it went on from the save before, not from the start
 
 
+@pytest.mark.usefixtures("saving")
+def test_a_run_broken_off_where_it_was_to_stop_early_stops_there(tmp_path, monkeypatch):
+    stopping = {"monitor": "test_loss", "patience": 2, "min_delta": 1e6}
+    trainer, measure, calls = recipe(early_stopping=stopping), fitting.measure, []
+
+    def break_off(*given):
+        calls.append(given)
+        if len(calls) == 5:  # rows 0 and 3 took two splits each; this is the row of step 6
+            raise OSError("pulled the plug")
+        return measure(*given)
+
+    here = Circumstance(scratch=tmp_path)
+    monkeypatch.setattr(fitting, "measure", break_off)
+    with pytest.raises(OSError, match="pulled"):
+        train(trainer, here=here)
+    assert resume.read(tmp_path / "resume.safetensors")[1]["state"]["step"] == 6
+    same(train(trainer, here=here), train(trainer))
+
+
 def test_a_run_that_was_killed_goes_on_to_the_same_bits(tmp_path):
     script = tmp_path / "killed.py"
     script.write_text(
