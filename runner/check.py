@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -35,11 +35,11 @@ class Check(Plugin):
         rows = bound[outcome.slice] if outcome.slice else columns
         worst = {}
         if outcome.row is not None:
-            worst = {name: values[outcome.row].item() for name, values in rows.items()}
+            worst = {name: values.tolist()[outcome.row] for name, values in rows.items()}
         return Verdict(outcome.holds, self.check, outcome.detail, worst)
 
 
-def _arrays(table: Table | None) -> dict[str, object]:
+def _arrays(table: Table | None) -> dict[str, Any]:
     import numpy as np
 
     return {} if table is None else {k: np.asarray(v) for k, v in table.columns.items()}

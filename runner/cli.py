@@ -15,7 +15,7 @@ from runner.errors import RunnerError, SpecError, UsageError
 
 if TYPE_CHECKING:
     from runner.execute import Run
-    from runner.journey import Journey, Wish
+    from runner.journey import Journey
 
 EXIT_FAILED, EXIT_WRONG, EXIT_NOTHING, EXIT_INTERRUPTED = 1, 2, 5, 130
 F = TypeVar("F", bound=Callable[..., Any])
@@ -54,7 +54,7 @@ def _spec_options(command: F) -> F:
 @click.option("--maxfail", type=click.IntRange(1), metavar="N", help="Stop after N failures.")
 @click.option("-v", "--verbose", is_flag=True, help="A line for each node.")
 @click.option("-q", "--quiet", is_flag=True, help="Only failures and the last line.")
-def run(
+def run(  # noqa: PLR0917  # one argument for each option
     specs: tuple[Path, ...],
     workers: int | None,
     device: str,
@@ -236,6 +236,7 @@ def _fail(error: RunnerError) -> None:
 
 
 def _as_interrupt(signum: int, frame: Any) -> None:
+    del signum, frame
     raise KeyboardInterrupt
 
 
@@ -243,6 +244,3 @@ def _near(path: Path) -> str:
     from runner.wording import near_path
 
     return near_path(path)
-
-
-__all__ = ["Wish", "cli"]

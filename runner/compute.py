@@ -158,10 +158,7 @@ class Workshop:
         log = io.StringIO()
         try:
             with _captured(log):
-                results = self._run_batch(parcel)
-                values = []
-                for value in results:
-                    values.append(value)
+                values = list(self._run_batch(parcel))
             if len(values) != len(parcel.works):
                 name = type(parcel.works[0].plugin).__name__
                 raise ValueError(

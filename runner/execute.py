@@ -1,4 +1,4 @@
-"""The loop: hit -> skip, ready -> submit, failed -> its dependants are blocked, the rest goes on."""
+"""The loop: hit -> skip, ready -> submit, failed -> dependants blocked, the rest goes on."""
 
 from __future__ import annotations
 

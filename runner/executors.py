@@ -1,4 +1,4 @@
-"""Where parcels run: in this process, or in local workers. Both are concurrent.futures executors."""
+"""Where parcels run: in this process or in local workers, both as concurrent.futures."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class InProcess(Executor):
 
 
 def executor(count: int) -> Executor:
-    """Return an executor for `count` parcels at a time; start it again after a worker was killed."""
+    """Return an executor for `count` parcels at a time; take a new one when a worker died."""
     for name in _THREAD_VARIABLES:  # read by libraries when they load: set before anything does
         os.environ.setdefault(name, "1")
     if count == 1:
@@ -85,7 +85,11 @@ def stop(pool: Executor) -> None:
 
 def _start_worker(paths: list[str], parent: int) -> None:
     """Prepare a worker: the parent's module paths; Ctrl-C is the parent's; die when it dies."""
+    from loky import process_executor
+
     sys.path[:] = [*paths, *(p for p in sys.path if p not in paths)]
+    # loky restarts a worker that has grown by 300 MB; importing torch alone grows it by more.
+    process_executor._MAX_MEMORY_LEAK_SIZE = 1 << 62  # noqa: SLF001  # there is no public switch
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:

@@ -13,7 +13,8 @@ from typing import Any
 
 from runner.errors import StoreError
 from runner.execute import CACHED, FAILED, PASSED, Options, Result, Run
-from runner.plan import Plan, build
+from runner.plan import Plan
+from runner.planner import build
 from runner.registry import Registry, find_project
 from runner.spec import Spec, load
 from runner.store import Store

@@ -174,7 +174,7 @@ def _full_path(data: dict[str, Any], parts: tuple[str, ...], option: str) -> tup
 
 
 def _paths_to(table: dict[str, Any], key: str) -> list[tuple[str, ...]]:
-    found = []
+    found: list[tuple[str, ...]] = []
     for name, value in table.items():
         if isinstance(value, dict):
             if key in value:

@@ -13,7 +13,7 @@ from typing import Any
 
 from runner.compute import Fresh, Gathered, Parcel, Source, Stacked, Stored, Work
 from runner.key import digest
-from runner.plan import Binding, Node, One, Part, Plan, Planned, Rows, Stack, identity
+from runner.plan import Binding, Node, One, Part, Plan, Rows, Stack, identity
 from runner.store import Record
 
 
@@ -35,14 +35,14 @@ def groups(plan: Plan, missing: Mapping[str, Node]) -> Iterator[Group]:
         if not any(node.key in missing for node in nodes):
             continue
         fused = hasattr(planned.bound.cls, "run_batch")
-        for chunk in _chunks(planned, nodes) if fused else ([node] for node in nodes):
+        for chunk in _chunks(nodes) if fused else ([node] for node in nodes):
             wanted = tuple(n for n in chunk if n.key in missing and n.key not in taken)
             taken.update(node.key for node in chunk)
             if wanted:
                 yield Group(name, wanted, fused, planned.bound.threads)
 
 
-def _chunks(planned: Planned, nodes: list[Node]) -> Iterator[list[Node]]:
+def _chunks(nodes: list[Node]) -> Iterator[list[Node]]:
     """Yield the nodes that are equal in all that may not vary, cut to the plugin's batch size."""
     alike: dict[str, list[Node]] = {}
     for node in nodes:

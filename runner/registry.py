@@ -83,8 +83,8 @@ class Registry:
         roots = []
         for point in entry_points(group="runner.plugins"):
             spec = find_spec(point.value)
-            for location in spec.submodule_search_locations or [] if spec else []:
-                roots.append(Root(point.value, Path(location)))
+            places = spec.submodule_search_locations if spec else None
+            roots += [Root(point.value, Path(place)) for place in places or []]
         return roots
 
     def load(self, family: str, name: str) -> type[Plugin]:

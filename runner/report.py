@@ -12,17 +12,22 @@ from runner.wording import near_path
 
 def failures(journey: Journey, run: Run) -> Iterator[str]:
     """Yield the lines that tell of failed and blocked nodes."""
-    failed = [r for r in run.results.values() if r.status == FAILED]
-    for result in failed:
-        assert result.failure is not None  # noqa: S101  # a failed result has its failure
+    alike: dict[tuple[str, str, str], list[Result]] = {}
+    for result in run.results.values():
+        if result.status == FAILED and result.failure is not None:
+            reason = result.failure.kind, result.failure.message
+            alike.setdefault((result.node.step, *reason), []).append(result)
+    for (_, kind, message), results in alike.items():
+        first = results[0]
         yield ""
-        if result.verdict is not None:
-            yield from _broken_expectation(result, result.verdict)
+        if first.verdict is not None:
+            yield from _broken_expectation(first, first.verdict)
             continue
-        kind, message = result.failure.kind, result.failure.message
-        yield f"{result.node.label} failed after {result.seconds:.1f} s: {kind}: {message}"
-        if result.failure.traceback:
-            yield f"  traceback and log: {near_path(failure_file(journey, result))}"
+        yield f"{first.node.label} failed after {first.seconds:.1f} s: {kind}: {message}"
+        if len(results) > 1:
+            yield f"  {len(results) - 1} more nodes of {first.node.step} failed in the same way"
+        if first.failure is not None and first.failure.traceback:
+            yield f"  traceback and log: {near_path(failure_file(journey, first))}"
     blocked = [r.node.label for r in run.results.values() if r.status == BLOCKED]
     if blocked:
         shown = ", ".join(blocked[:3]) + (" ..." if len(blocked) > 3 else "")

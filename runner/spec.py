@@ -165,9 +165,8 @@ def _sweep(layers: Layers, sweeps: Sequence[str], problems: Problems) -> None:
         axes = layers.data.setdefault("axes", {})
         if name not in layers.data.get("params", {}) and name not in axes:
             known = [*layers.data.get("params", {}), *axes]
-            problems.add(
-                (), f'--sweep {option}: no parameter "{name}"{near(name, known)} in [params]'
-            )
+            hint = near(name, known)
+            problems.add((), f'--sweep {option}: no parameter "{name}" in [params]{hint}')
             continue
         values = []
         for part in text.split(","):
@@ -218,7 +217,7 @@ def _liked(
 ) -> dict[str, Any]:
     """Return a step's body with what it is `like` filled in."""
     family, raw = bodies[name]
-    body = copy.deepcopy(raw)
+    body: dict[str, Any] = copy.deepcopy(raw)
     other = body.pop("like", None)
     if other is None:
         return body

@@ -224,7 +224,7 @@ class Store:
         if not folder.is_dir():
             return
         for path in folder.iterdir():
-            host, pid, _ = (path.name.rsplit("-", 2) + ["", ""])[:3]
+            host, pid, _ = [*path.name.rsplit("-", 2), "", ""][:3]
             if (
                 host == socket.gethostname() and pid.isdigit() and not _alive(int(pid))
             ) or time.time() - path.stat().st_mtime > _CLEAN_AFTER:

@@ -38,11 +38,17 @@ def together(pieces: Sequence[Piece], where: Mapping[str, Any], derive: Mapping[
     return Table(table)
 
 
-def shared_columns(columns: Sequence[tuple[str, set[str]]], axes: set[str]) -> set[str]:
+def joined_columns(parts: Sequence[tuple[str, set[str]]], axes: set[str]) -> set[str]:
+    """Return the columns that the join of (step, columns) pairs has."""
+    twice = _shared(parts, axes)
+    return {f"{step}_{n}" if n in twice else n for step, names in parts for n in names}
+
+
+def _shared(parts: Sequence[tuple[str, set[str]]], axes: set[str]) -> set[str]:
     """Return the columns, axes excepted, that more than one (step, columns) pair has."""
     seen: set[str] = set()
     twice: set[str] = set()
-    for _, names in columns:
+    for _, names in parts:
         twice |= seen & names - axes
         seen |= names
     return twice
@@ -81,7 +87,7 @@ def _joined(parts: list[tuple[Piece, dict[str, Any]]]) -> dict[str, Any]:
     if len(parts) == 1:
         return parts[0][1]
     axes = {axis for piece, _ in parts for axis in piece.axes}
-    twice = shared_columns([(piece.step, set(table)) for piece, table in parts], axes)
+    twice = _shared([(piece.step, set(table)) for piece, table in parts], axes)
     renamed = [
         (piece, {f"{piece.step}_{k}" if k in twice else k: v for k, v in table.items()})
         for piece, table in parts

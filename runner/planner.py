@@ -1,0 +1,291 @@
+"""Spec -> Plan: axes to cells, parameters bound, edges, keys and order. Imports no torch."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from runner.bind import Bound, Reading, bind, is_renderer
+from runner.cells import Binders, Made, Makers
+from runner.code import CodeReader
+from runner.errors import listed, near
+from runner.key import FORMAT, digest
+from runner.kinds import Kinds
+from runner.plan import Binding, Cell, Node, Plan, Planned, identity
+from runner.registry import Registry
+from runner.spec import AxisUse, Problems, Reference, Spec, axis_use, resolved_names
+from runner.view import view_paths
+
+GATHERED_BY_DEFAULT = ("renderers", "expect", "hypotheses")
+
+
+def build(
+    spec: Spec,
+    registry: Registry,
+    memo: Path | None = None,
+    stale_key: Callable[[str], str | None] | None = None,
+    allow_stale: Sequence[str] = (),
+) -> Plan:
+    """Return the plan of a spec.
+
+    The steps named by `allow_stale` keep the key that `stale_key` finds for their recipe: what
+    other code made of it is used on purpose, here and by all that depends on it.
+
+    Raises: SpecError with every problem found; PluginError when a plugin file is broken.
+    """
+    return _Planner(spec, registry, memo, stale_key, allow_stale).plan()
+
+
+class _Planner:
+    def __init__(
+        self,
+        spec: Spec,
+        registry: Registry,
+        memo: Path | None,
+        stale_key: Callable[[str], str | None] | None,
+        allow_stale: Sequence[str],
+    ) -> None:
+        self.stale_key = stale_key
+        self.allow_stale = allow_stale
+        self.spec = spec
+        self.registry = registry
+        self.problems = Problems(spec.layers)
+        self.kinds = Kinds(spec, self.problems)
+        self.reading = Reading(spec.path.parent)
+        packages = {root.package: root.folder for root in registry.roots}
+        self.code = CodeReader(packages, memo)
+        self.checks = CodeReader({"runner": Path(__file__).parent})
+        self.planned = self.kinds.planned
+        self.by_key: dict[str, Node] = {}
+
+    def plan(self) -> Plan:
+        for name in self.allow_stale:
+            if name not in self.spec.steps:
+                hint = near(name, self.spec.steps)
+                self.problems.add((), f'--allow-stale {name}: no step "{name}"{hint}')
+        bounds = {}
+        for step in self.spec.steps.values():
+            bound = bind(self.spec, step, self.registry, self.problems)
+            if bound is not None:
+                bounds[step.name] = bound
+        self._known_steps(bounds)
+        broken = set(self.spec.steps) - set(bounds)
+        for name in self._order(bounds):
+            if name in bounds:
+                needs = {r.step for f in bounds[name].ports.values() for r in f.references}
+                if not needs & broken and self._step(bounds[name]):
+                    continue
+            broken.add(name)
+        if not self.problems.found:
+            self._unused()
+            self._views()
+        self.problems.stop()
+        self.code.save()
+        return Plan(self.spec, self.planned)
+
+    # -- order ---------------------------------------------------------------------------------
+
+    def _known_steps(self, bounds: dict[str, Bound]) -> None:
+        for bound in bounds.values():
+            for filled in bound.ports.values():
+                for reference in list(filled.references):
+                    if reference.step not in self.spec.steps:
+                        known = list(self.spec.steps)
+                        hint = near(reference.step, known) or f" (there are: {listed(known, 12)})"
+                        self.problems.add(reference.where, f'no step "{reference.step}"{hint}')
+                        filled.references.remove(reference)
+            for position, name in enumerate(bound.requires):
+                if name not in self.spec.steps or self.spec.steps[name].family != "expect":
+                    known = [s.name for s in self.spec.steps.values() if s.family == "expect"]
+                    where = (*bound.step.where, "requires", position)
+                    self.problems.add(where, f'no expectation "{name}"{near(name, known)}')
+
+    def _order(self, bounds: dict[str, Bound]) -> list[str]:
+        graph = {
+            name: {r.step for f in bound.ports.values() for r in f.references}
+            | {n for n in bound.requires if n in bounds}
+            for name, bound in bounds.items()
+        }
+        try:
+            ranked = list(TopologicalSorter(graph).static_order())
+        except CycleError as error:
+            cycle = error.args[1]
+            where = bounds[cycle[0]].step.where
+            chain = " -> ".join(reversed(cycle))
+            self.problems.add(where, f"steps need one another: {chain}", "table")
+            self.problems.stop()
+        return ranked
+
+    # -- one step ------------------------------------------------------------------------------
+
+    def _step(self, bound: Bound) -> bool:
+        before = len(self.problems.found)
+        own = self._own_axes(bound)
+        inputs = {
+            reference: self.kinds.input_axes(reference)
+            for filled in bound.ports.values()
+            for reference in filled.references
+        }
+        for filled in bound.ports.values():
+            for reference in filled.references:
+                self.kinds.check_kind(bound, filled, reference)
+        keep = self._kept(bound, own, inputs)
+        axes = tuple(name for name in self.spec.axes if name in keep)
+        planned = Planned(bound, axes, self._code_of(bound), None)
+        if len(self.problems.found) > before:
+            return False
+        planned.columns = self.kinds.own_columns(bound, axes)
+        self.kinds.check_columns(bound)
+        where = self.kinds.check_where(bound, axes, inputs)
+        if len(self.problems.found) > before:
+            return False
+        self.planned[bound.step.name] = planned
+        self._cells(planned, where)
+        return len(self.problems.found) == before
+
+    def _own_axes(self, bound: Bound) -> set[str]:
+        own = {use.name for use in bound.uses.values()}
+        if isinstance(bound.seed, AxisUse):
+            own.add(bound.seed.name)
+        for filled in bound.ports.values():
+            for reference in filled.references:
+                use = axis_use(reference.checkpoint)
+                if use and resolved_names(self.spec, use, self.problems, reference.where) == "axis":
+                    own.add(use.name)
+        return own
+
+    def _kept(
+        self, bound: Bound, own: set[str], inputs: Mapping[Reference, tuple[str, ...]]
+    ) -> set[str]:
+        step = bound.step
+        everything = own.union(*inputs.values()) if inputs else own
+        for word, names in (("over", bound.over), ("per", bound.per)):
+            for position, name in enumerate(names or ()):
+                if name not in everything:
+                    hint = near(name, everything) or f" (it varies over: {listed(everything)})"
+                    message = f'{step.name} does not vary over "{name}"{hint}'
+                    self.problems.add((*step.where, word, position), message)
+        if bound.over is not None:
+            keep = everything - set(bound.over)
+        elif bound.per is not None or step.family in GATHERED_BY_DEFAULT:
+            keep = set(bound.per or ())
+        else:
+            keep = everything
+        for name in sorted(own - keep):
+            if name not in self._checkpoint_axes(bound):
+                message = f'{step.name} names "${name}" itself, so it cannot gather over {name}'
+                self.problems.add(step.where, message, "table")
+        return keep
+
+    def _checkpoint_axes(self, bound: Bound) -> set[str]:
+        uses = [
+            axis_use(reference.checkpoint)
+            for filled in bound.ports.values()
+            for reference in filled.references
+        ]
+        return {use.name for use in uses if use}
+
+    def _code_of(self, bound: Bound) -> dict[str, str]:
+        if bound.is_check:
+            return self.checks.reach("runner.check")
+        return self.code.reach(bound.cls.__module__)
+
+    # -- kinds and columns -----------------------------------------------------------------------
+
+    # -- cells -----------------------------------------------------------------------------------
+
+    def _cells(self, planned: Planned, where: Mapping[str, list[Any]]) -> None:
+        bound = planned.bound
+        choices = [
+            [v for v in self.spec.axes[axis].labels if axis not in where or v in where[axis]]
+            for axis in planned.axes
+        ]
+        binders = Binders(self.kinds, planned)
+        ports_of = {name: binders.binder(name, f) for name, f in bound.ports.items()}
+        makers = Makers(self.spec, planned, self.reading, self.problems)
+        code = digest(planned.code)
+        for cell in itertools.product(*choices):
+            made = makers.at(cell)
+            if made is None:
+                return
+            ports = {}
+            for name, binder in ports_of.items():
+                binding = binder(cell)
+                if binding is None:
+                    return
+                ports[name] = binding
+            node = self._node(planned, cell, made, ports, code)
+            planned.nodes[cell] = node
+        if not planned.nodes:
+            self.problems.add((*bound.step.where, "where"), "leaves no cell", "key")
+
+    def _node(
+        self,
+        planned: Planned,
+        cell: Cell,
+        made: Made,
+        ports: dict[str, Binding],
+        code: str,
+    ) -> Node:
+        plugin, parameters, seed = made
+        step = planned.bound.step
+        use = f"{step.family}/{step.use}"
+        inputs = {name: identity(binding) for name, binding in ports.items()}
+        recipe = digest([FORMAT, use, parameters, inputs, seed])
+        node = Node(step.name, step.family, cell, planned.axes, plugin, ports, seed, recipe, "")
+        node.key = digest([recipe, code, [source.key for source in node.inputs()]])
+        if step.name in self.allow_stale and self.stale_key is not None:
+            node.key = self.stale_key(recipe) or node.key
+        for name in planned.bound.requires:
+            node.requires += self._required(name, planned.axes, cell)
+        return self.by_key.setdefault(node.key, node)
+
+    def _required(self, name: str, axes: tuple[str, ...], cell: Cell) -> list[Node]:
+        """Return the nodes of a required expectation that speak of the same cell."""
+        here = dict(zip(axes, cell, strict=True))
+        return [
+            node
+            for node in self.planned[name].nodes.values()
+            if all(
+                here.get(a, v) == v for a, v in zip(self.planned[name].axes, node.cell, strict=True)
+            )
+        ]
+
+    # -- the whole -------------------------------------------------------------------------------
+
+    def _unused(self) -> None:
+        for kind, names in (("axes", self.spec.axes), ("params", self.spec.params)):
+            for name in names:
+                if name not in self.spec.used_names:
+                    word = "axis" if kind == "axes" else "parameter"
+                    message = f'{word} "{name}" is used by no step; write "${name}" or take it out'
+                    self.problems.add((kind, name), message, "key")
+
+    def _views(self) -> None:
+        taken: dict[str, Node] = {}
+        for planned in self.planned.values():
+            if not is_renderer(planned.bound):
+                continue
+            where = (*planned.bound.step.where, "path")
+            for node in planned.nodes.values():
+                try:
+                    node.views = view_paths(node.plugin)
+                except ValueError as error:
+                    self.problems.add(where, str(error))
+                    break
+                for path in node.views:
+                    other = taken.setdefault(path.casefold(), node)
+                    if other is not node:
+                        message = f"{node.label} and {other.label} both write {path}"
+                        hint = _missing_holes(planned, node)
+                        self.problems.add(where, message + hint)
+
+
+def _missing_holes(planned: Planned, node: Node) -> str:
+    path = planned.bound.parameters.get("path", "")
+    holes = [a for a in planned.axes if f"{{{a}" not in str(path)]
+    del node
+    return f"; put {listed('{' + a + '}' for a in holes)} into the path" if holes else ""
