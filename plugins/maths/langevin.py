@@ -14,7 +14,8 @@ Chen and Fox 2015 for the general form.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -141,7 +142,7 @@ class Coefficients:
     def advance(
         self, flat: Tensor, center: Tensor, gradient: Tensor, xi: Tensor, at: slice
     ) -> None:
-        """Move the cells `at`, flat (k, P), one step in place; xi (P,) is shared by the cells."""
+        """Move the cells `at`, flat (k, P), one step in place with noise (1 or k, P)."""
         flat.lerp_(center, self.pull[at])
         flat.addcmul_(self.gain[at], gradient, value=-1.0)
         flat.addcmul_(self.noise[at], xi)
@@ -150,10 +151,13 @@ class Coefficients:
 class Draws:
     """Minibatches and noise of one chain, in order of steps, drawn on the CPU on every device."""
 
-    def __init__(self, seed: Seed, chain: int, points: int, batch_size: int) -> None:
+    def __init__(
+        self, seed: Seed, chain: int, sizes: tuple[int, int], streams: Sequence[str] | None
+    ) -> None:
         self._minibatch = seed.torch("minibatch", chain)
-        self._noise = seed.torch("noise", chain)
-        self._points, self._batch_size = points, batch_size
+        own = [()] if streams is None else [(stream,) for stream in streams]
+        self._noise = [seed.torch("noise", *stream, chain) for stream in own]
+        self._points, self._batch_size = sizes
 
     def rows(self, device: torch.device) -> Tensor | None:
         """Return the next minibatch, without replacement; None is all the data."""
@@ -163,9 +167,16 @@ class Draws:
         return order[: self._batch_size].to(device)
 
     def noise(self, like: Tensor) -> Tensor:
-        """Return the next standard normal vector, (P,)."""
-        xi = torch.randn(like.shape[1], generator=self._noise, dtype=like.dtype)
-        return xi.to(like.device)
+        """Return the next standard normal vector of all cells, (1, P), or of each, (K, P)."""
+        size = like.shape[1]
+        xi = [torch.randn(size, generator=source, dtype=like.dtype) for source in self._noise]
+        return torch.stack(xi).to(like.device)
+
+
+def names(center: Tensor) -> list[str]:
+    """Return a name for the noise stream of each cell, which follows from its weights alone."""
+    rows = center.cpu().numpy()
+    return [hashlib.sha256(row.tobytes()).hexdigest()[:16] for row in rows]
 
 
 @torch.no_grad()
@@ -178,12 +189,14 @@ def sample(
     schedule: Schedule,
     seed: Seed,
     curvature: Tensor | None = None,
+    streams: Sequence[str] | None = None,
     chunk: int = 8,
     progress: Callable[[int, int], None] | None = None,
 ) -> Traces:
     """Run the chains from center (K, P) and return their traces.
 
-    `curvature` (K, P) is what psgld and rsgld know at w*. `chunk` cells are evaluated at a time,
+    `curvature` (K, P) is what psgld and rsgld know at w*. Cells share their noise, unless `streams`
+    names one for each. `chunk` cells are evaluated at a time,
     for memory; it does not change a number.
     """
     cells, total = len(center), schedule.burn_in + schedule.steps
@@ -193,7 +206,7 @@ def sample(
     accuracy = torch.empty_like(loss)
     reach, drift = torch.zeros_like(center[:, 0]), torch.zeros_like(center[:, 0])
     for chain in range(schedule.chains):
-        draws = Draws(seed, chain, target.points, schedule.batch_size)
+        draws = Draws(seed, chain, (target.points, schedule.batch_size), streams)
         running = curvature.clone() if rule.sampler == "psgld" else curvature
         metric = rule.metric(layout, center, running)
         factors = Coefficients.of(rule, metric, schedule)
@@ -208,7 +221,7 @@ def sample(
                 )
                 if adapting:
                     running[at].mul_(rule.decay).addcmul_(out, out, value=1 - rule.decay)
-                factors.advance(flat[at], center[at], out, xi, at)
+                factors.advance(flat[at], center[at], out, xi if streams is None else xi[at], at)
             if adapting:
                 metric = rule.metric(layout, center, running)
                 factors = Coefficients.of(rule, metric, schedule)

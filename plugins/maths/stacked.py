@@ -127,7 +127,9 @@ class Classification:
             logits = forward(self.stack.module, leaves | self.stack.buffers_of(cells), x)
             loss = cross_entropy(logits, y).mean(1)
             parts = torch.autograd.grad(loss.sum(), list(leaves.values()))
-        torch.cat([part.flatten(1) for part in parts], dim=1, out=out)
+        # Gradients of transposed weights come transposed: copied once, by view, never flattened.
+        for view, part in zip(self.stack.layout.views(out).values(), parts, strict=True):
+            view.copy_(part)
         return loss.detach(), hits(logits.detach(), y).mean(1)
 
     @torch.no_grad()

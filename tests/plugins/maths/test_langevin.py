@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from plugins.maths.langevin import Rule, Schedule, sample
+from plugins.maths.langevin import Rule, Schedule, names, sample
 from plugins.maths.stacked import Layout
 from runner.types import Seed
 
@@ -206,3 +206,19 @@ def test_chains_and_seeds_differ_and_the_first_chain_ignores_the_number_of_chain
     assert torch.equal(more[:, 0], one[:, 0])
     assert not torch.equal(more[:, 0], more[:, 1])
     assert not torch.equal(more, other)
+
+
+def test_own_streams_are_independent_of_company_and_common_noise_is_not_used():
+    sizes, center, target, _, plan = world()
+    values = {"rule": PLAIN, "schedule": plan, "seed": Seed(5)}
+    own = sample(target, layout(*sizes), center, streams=["a", "b", "c"], **values).loss
+    again = sample(target, layout(*sizes), center, streams=["a", "x", "c"], chunk=2, **values).loss
+    assert torch.equal(own[[0, 2]], again[[0, 2]])
+    assert not torch.equal(own[1], again[1])
+    assert not torch.equal(own, sample(target, layout(*sizes), center, **values).loss)
+
+
+def test_stream_names_follow_from_the_weights():
+    center = world()[1]
+    assert names(center)[1:] == names(center[1:])
+    assert len(set(names(center))) == 3

@@ -63,9 +63,19 @@ def test_sisgld_is_invariant_under_rescaling_and_sgld_is_not(trained):
 
 
 def test_riemannian_is_invariant_with_relative_floor_and_covariant_localiser(trained):
-    node = short(sampler="rsgld", floor_unit="tensor", floor=0.1, localiser="metric")
+    kinds = {"sampler": "rsgld", "floor_unit": "tensor", "floor": 0.1, "localiser": "metric"}
+    node = short(**kinds, step_size=1e-9, metric_draws=200)
     found = [row["llc"] for row in rows([node] * 4, moved(trained))]
+    assert 0.0 < min(found) < 100.0
     assert max(found) / min(found) - 1 < 1e-9
+
+
+def test_own_noise_leaves_only_the_statistical_error_between_invariant_cells(trained):
+    node = short(noise="own", step_size=1e-3, steps=150, burn_in=50)
+    found = rows([node] * 4, moved(trained))
+    values, errors = ([row[name] for row in found] for name in ("llc", "llc_se"))
+    assert len(set(values)) == 4
+    assert max(values) - min(values) < 4 * 2**0.5 * max(errors)
 
 
 @pytest.mark.parametrize("change", [{"localiser": "euclidean"}, {"direction": "divide"}])
