@@ -1,0 +1,22 @@
+"""The norm of a network's weights."""
+
+from __future__ import annotations
+
+from runner.plugin import Probe
+from runner.types import Network, Table
+
+from ..maths.tally import note
+
+
+class Size(Probe):
+    """Return the norm of all weights.
+
+    Reads: model. Raises: nothing. Source: the definition.
+    """
+
+    columns = {"size": "norm of all weights"}
+
+    def run(self, model: Network) -> Table:
+        note("size")
+        total = sum(float((w.double() ** 2).sum()) for w in model.weights.values())
+        return Table({"size": [total**0.5]})
