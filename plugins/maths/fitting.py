@@ -1,7 +1,7 @@
 """Training loop on Lightning: blocks of steps between events, resumable bit for bit.
 
 A Lightning batch is here a block of optimizer steps up to the next event (an evaluation, a
-checkpoint, the end). The steps inside run bare, so that Lightning's cost, a fifth of a millisecond
+checkpoint, the end). The steps inside run bare, so that Lightning's cost, half a millisecond
 a batch, is paid per event and not per step.
 """
 
