@@ -117,7 +117,7 @@ def _echo_views(journey: Journey, run: Run) -> None:
     done = [r for r in run.results.values() if r.status in (PASSED, CACHED)]
     views = [view for result in done for view in result.node.views]
     if views:
-        click.echo(f"{len(views)} views in {_near(journey.views)}/")
+        click.echo(f"{len(views)} view{'s' if len(views) > 1 else ''} in {_near(journey.views)}/")
 
 
 @cli.command()

@@ -55,8 +55,11 @@ class InProcess(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Do nothing: nothing is left running."""
+        """Close this process's workshop: nothing is left running, and no log is left open."""
         del wait, cancel_futures
+        for workshop in _HERE.values():
+            workshop.store.close()
+        _HERE.clear()
 
 
 def executor(count: int) -> Executor:
@@ -79,6 +82,7 @@ def executor(count: int) -> Executor:
 def stop(pool: Executor) -> None:
     """End an executor and its workers at once."""
     if isinstance(pool, InProcess):
+        pool.shutdown()
         return
     pool.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]  # loky's own argument
 

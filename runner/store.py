@@ -196,6 +196,12 @@ class Store:
         self._read_to[name] = 0
         return stream
 
+    def close(self) -> None:
+        """Close this process's log; a later commit opens a new one."""
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
     def aside(self) -> Path:
         """Return a fresh path for a file being written, in the store's own file system."""
         folder = self.folder / "aside"
