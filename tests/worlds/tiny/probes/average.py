@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from runner.parameters import Column
@@ -17,7 +19,10 @@ class Average(Probe):
     Reads: table. Raises: nothing. Source: the definition.
     """
 
-    columns = {"average": "mean of the column", "rows": "rows of the table"}
+    columns: ClassVar[dict[str, str]] = {
+        "average": "mean of the column",
+        "rows": "rows of the table",
+    }
 
     column: Column = Field("value", description="which column")
 

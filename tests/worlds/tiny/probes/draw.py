@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from runner.parameters import Real
@@ -17,7 +19,7 @@ class Draw(Probe):
     Reads: nothing. Raises: nothing. Source: the definition.
     """
 
-    columns = {"rank": "which draw", "drawn": "what was drawn"}
+    columns: ClassVar[dict[str, str]] = {"rank": "which draw", "drawn": "what was drawn"}
 
     count: int = Field(2, ge=1, description="how many")
     scale: Real = Field(1.0, gt=0, description="standard deviation")

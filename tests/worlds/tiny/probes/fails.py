@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from runner.plugin import Probe
@@ -16,7 +18,7 @@ class Fails(Probe):
     Reads: nothing. Raises: ValueError where k is `at`. Source: the definition.
     """
 
-    columns = {"value": "k"}
+    columns: ClassVar[dict[str, str]] = {"value": "k"}
 
     k: int = Field(0, description="a whole number")
     at: int = Field(-1, description="where it fails")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -40,7 +40,7 @@ class Nested(Probe):
     Reads: nothing. Raises: nothing. Source: the definition.
     """
 
-    columns = {"depth": "how deep"}
+    columns: ClassVar[dict[str, str]] = {"depth": "how deep"}
 
     choice: Choice = Field(Choice(), description="which way, how deep")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -27,7 +28,7 @@ class Pair(Probe):
     Reads: nothing. Raises: nothing. Source: the definition.
     """
 
-    columns = {"scale": "the factor"}
+    columns: ClassVar[dict[str, str]] = {"scale": "the factor"}
 
     scale: Real = Field(1.0, description="factor")
 

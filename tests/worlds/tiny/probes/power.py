@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -20,7 +21,7 @@ class Power(Probe):
     """
 
     varies = ("base", "exponent")
-    columns = {"power": "mean of base |x| ** exponent"}
+    columns: ClassVar[dict[str, str]] = {"power": "mean of base |x| ** exponent"}
 
     base: Real = Field(1.0, description="factor")
     exponent: Real = Field(1.0, description="exponent")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from runner.plugin import Probe
 from runner.types import Network, Table
 
@@ -14,7 +16,7 @@ class Size(Probe):
     Reads: model. Raises: nothing. Source: the definition.
     """
 
-    columns = {"size": "norm of all weights"}
+    columns: ClassVar[dict[str, str]] = {"size": "norm of all weights"}
 
     def run(self, model: Network) -> Table:
         note("size")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from runner.plugin import Probe
 from runner.types import Arrays, Table
 
@@ -14,7 +16,10 @@ class Total(Probe):
     Reads: arrays. Raises: nothing. Source: the definition.
     """
 
-    columns = {"total": "sum of all entries", "dimensions": "how many dimensions"}
+    columns: ClassVar[dict[str, str]] = {
+        "total": "sum of all entries",
+        "dimensions": "how many dimensions",
+    }
 
     def run(self, arrays: Arrays) -> Table:
         note("total")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,7 +19,7 @@ class Value(Probe):
     Reads: nothing. Raises: nothing. Source: the definition.
     """
 
-    columns = {"value": "a + k", "double": "twice the value"}
+    columns: ClassVar[dict[str, str]] = {"value": "a + k", "double": "twice the value"}
 
     a: Real = Field(0.0, description="a number")
     k: int = Field(0, ge=-100, le=100, description="a whole number")

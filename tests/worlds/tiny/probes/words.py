@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from runner.parameters import InputFile
@@ -17,7 +19,7 @@ class Words(Probe):
     Reads: file. Raises: nothing. Source: the definition.
     """
 
-    columns = {"words": "number of words"}
+    columns: ClassVar[dict[str, str]] = {"words": "number of words"}
 
     file: InputFile = Field(description="a text file")
 

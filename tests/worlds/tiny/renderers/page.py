@@ -23,7 +23,10 @@ class Page(Renderer):
     def run(self, table: Table) -> Files:
         note(f"page {self.path}")
         names = self.show or tuple(table.columns)
-        lines = [self.title, " ".join(names)]
-        for row in zip(*(table.columns[n] for n in names), strict=True):
-            lines.append(" ".join(f"{v:.6g}" if isinstance(v, float) else str(v) for v in row))
+        rows = zip(*(table.columns[n] for n in names), strict=True)
+        lines = [self.title, " ".join(names), *(" ".join(map(_shown, row)) for row in rows)]
         return Files({suffix: "\n".join(lines).encode() for suffix in self.suffixes()})
+
+
+def _shown(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,7 +28,7 @@ class Descent(Trainer):
     Reads: model, data. Raises: nothing. Source: the definition.
     """
 
-    columns = {"step": "optimizer step", "loss": "mean squared error"}
+    columns: ClassVar[dict[str, str]] = {"step": "optimizer step", "loss": "mean squared error"}
 
     steps: int = Field(4, ge=1, description="steps")
     rate: Real = Field(0.1, gt=0, description="step size")
