@@ -143,7 +143,11 @@ def _range(form: str, arguments: Any) -> list[Label]:
 
 def _spaced(form: str, start: float, stop: float, count: int) -> list[Label]:
     """Return NumPy's values, rounded to 12 digits: equal on every machine and readable in ids."""
-    import numpy as np
-
-    values = getattr(np, form)(start, stop, count)
+    steps = [position / max(1, count - 1) for position in range(count)]
+    if form == "linspace":
+        values = [start + (stop - start) * step for step in steps]
+    else:
+        values = [start * (stop / start) ** step for step in steps]
+    if count > 1:
+        values[-1] = stop
     return [float(f"{value:.12g}") for value in values]

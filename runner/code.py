@@ -10,14 +10,18 @@ import ast
 import hashlib
 import json
 import os
+import sys
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from runner.key import digest
 
-_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_MADE_BY = [1, *sys.version_info[:2]]  # a memo of another Python or of other rules is not ours
+_SETTLED = 2 * 10**9  # ns; a file younger than this may change again within one tick of its clock
 
 
 @dataclass
@@ -36,9 +40,11 @@ class CodeReader:
     def __post_init__(self) -> None:
         if self.memo is not None and self.memo.is_file():
             try:
-                self._remembered = dict(json.loads(self.memo.read_text("utf-8")))
-            except (OSError, ValueError):
-                self._remembered = {}
+                held = json.loads(self.memo.read_text("utf-8"))
+                if held["by"] == _MADE_BY and held["check"] == digest(held["modules"]):
+                    self._remembered = held["modules"]
+            except (OSError, ValueError, KeyError, TypeError):
+                self._remembered = {}  # it is advisory: read the files instead
 
     def reach(self, module: str) -> dict[str, str]:
         """Return file -> digest for a module and every project module it reaches."""
@@ -63,11 +69,14 @@ class CodeReader:
         if self.memo is None or not self._changed:
             return
         aside = self.memo.with_suffix(f".{os.getpid()}.tmp")
+        modules = self._remembered
+        held = {"by": _MADE_BY, "check": digest(modules), "modules": modules}
         try:
-            aside.write_text(json.dumps(self._remembered), "utf-8")
+            aside.write_text(json.dumps(held), "utf-8")
             aside.replace(self.memo)
         except OSError:
-            aside.unlink(missing_ok=True)
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
 
     def _file(self, name: str) -> Path | None:
         package, *rest = name.split(".")
@@ -88,11 +97,12 @@ class CodeReader:
             stat = file.stat()
             stamp = [str(file), stat.st_size, stat.st_mtime_ns]
             known = self._remembered.get(name)
-            if not (isinstance(known, list) and len(known) == 5 and known[:3] == stamp):
+            if known is None or known[:3] != stamp:
                 code, imports = self._parse(name, file)
                 known = [*stamp, code, imports]
-                self._remembered[name] = known
-                self._changed = True
+                if time.time_ns() - stat.st_mtime_ns > _SETTLED:
+                    self._remembered[name] = known
+                    self._changed = True
             self._modules[name] = (known[3], known[4])
         return self._modules[name]
 
@@ -117,15 +127,36 @@ class CodeReader:
                     stem = ".".join(part for part in (base, module or "") if part)
                     yield stem
                     yield from (f"{stem}.{alias.name}" for alias in names)
-                case ast.Constant(value=str(text)) if text.split(".")[0] in self.packages:
-                    if self._file(text) is not None:
-                        yield text
+                case ast.Constant(value=str(text)) if _dotted(text):
+                    yield text  # `reach` drops what is no module; it may become one later
+
+
+def _dotted(text: str) -> bool:
+    parts = text.split(".")
+    return len(parts) > 1 and all(part.isidentifier() for part in parts)
 
 
 def _normalised(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
-        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-        if isinstance(node, ast.Call):
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(node, name, None)
+            if isinstance(block, list) and any(_is_text(statement) for statement in block):
+                kept = [statement for statement in block if not _is_text(statement)]
+                setattr(node, name, kept or [ast.Pass()])
+        if isinstance(node, ast.Call) and _name(node.func) == "Field":
             node.keywords = [k for k in node.keywords if k.arg != "description"]
     return tree
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    """Whether a statement is a text and nothing else: a docstring, of whatever it stands below."""
+    return isinstance(statement, ast.Expr) and isinstance(
+        getattr(statement.value, "value", None), str
+    )
+
+
+def _name(function: ast.expr) -> str:
+    match function:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
