@@ -143,9 +143,8 @@ def plan(specs: tuple[Path, ...], verbose: bool, **wish: Any) -> None:
 @_spec_options
 def validate(specs: tuple[Path, ...], **wish: Any) -> None:
     """Check SPECS (files or folders) without computing anything; exit code 2 if one is wrong."""
-    journeys = _prepared(specs, **wish)
-    for journey in journeys:
-        nodes = sum(1 for _ in journey.plan.nodes())
+    for journey in _prepared(specs, keyed=False, **wish):
+        nodes = sum(len(planned.nodes) for planned in journey.plan.steps.values())
         steps = len(journey.plan.steps)
         click.echo(f"{_near(journey.spec.path)}: ok ({steps} steps, {nodes} nodes)")
 
@@ -178,7 +177,7 @@ def _print(lines: Callable[[], Sequence[str]]) -> None:
         _fail(error)
 
 
-def _prepared(specs: Sequence[Path], **wish: Any) -> list[Journey]:
+def _prepared(specs: Sequence[Path], keyed: bool = True, **wish: Any) -> list[Journey]:
     """Return the specs planned; print every problem of all of them and exit when there is one."""
     from runner.journey import Wish, prepare
 
@@ -186,7 +185,7 @@ def _prepared(specs: Sequence[Path], **wish: Any) -> list[Journey]:
     wrong = 0
     for path in _files(specs):
         try:
-            journeys.append(prepare(Wish(path, **wish)))
+            journeys.append(prepare(Wish(path, **wish), keyed))
         except SpecError as error:
             wrong += len(error.problems)
             _print_problems(error, path)

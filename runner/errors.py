@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +54,14 @@ class Failure:
     kind: str
     message: str
     traceback: str = field(default="", repr=False)
+
+
+def given(value: object) -> str:
+    """Return a value of a spec as it may be written there, cut where it is long."""
+    if isinstance(value, dict):
+        return "a table"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def near(word: str, known: Iterable[str]) -> str:

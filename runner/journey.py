@@ -14,7 +14,7 @@ from typing import Any
 from runner.errors import StoreError
 from runner.execute import CACHED, FAILED, PASSED, Options, Result, Run
 from runner.plan import Plan
-from runner.planner import build
+from runner.planner import build, check
 from runner.registry import Registry, find_project
 from runner.spec import Spec, load
 from runner.store import Store
@@ -50,8 +50,8 @@ class Journey:
         return self.artifacts / self.spec.name
 
 
-def prepare(wish: Wish) -> Journey:
-    """Return the plan of a spec and the store it would use.
+def prepare(wish: Wish, keyed: bool = True) -> Journey:
+    """Return the plan of a spec and the store it would use; validation needs no keys.
 
     Raises: SpecError, PluginError, UsageError, StoreError; nothing is computed or written but
     the memo of code digests.
@@ -64,7 +64,11 @@ def prepare(wish: Wish) -> Journey:
     memo = store.folder / "code.json" if store.folder.is_dir() else None
     if wish.allow_stale:
         store.refresh()
-    plan = build(spec, registry, memo, _stale_keys(store), tuple(wish.allow_stale))
+    stale = tuple(wish.allow_stale)
+    if keyed:
+        plan = build(spec, registry, memo, _stale_keys(store), stale)
+    else:
+        plan = check(spec, registry, stale)
     return Journey(spec, registry, plan, store, artifacts)
 
 

@@ -11,12 +11,24 @@ import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
-from runner.errors import Problem, SpecError, Where, listed, near
+from runner.errors import Problem, SpecError, Where, given, listed, near
 
 _SYNTAX = re.compile(r"^(.*?) ?\(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
+
+_REWORDED = (
+    (r"^illegal character '\\n'$", "a text is not closed on its line"),
+    (r"^unterminated string$", "a text is not closed"),
+    (r"^cannot overwrite a value$", "this key is given twice"),
+    (r"^cannot declare \((.*?),?\) twice$", lambda m: f"table [{_dotted(m[1])}] is given twice"),
+)
+
+
+def _dotted(names: str) -> str:
+    return ".".join(part.strip().strip("'") for part in names.split(","))
 
 
 @dataclass(frozen=True)
@@ -58,13 +70,12 @@ class Layers:
             here = Origin(origin.file, (*origin.where, key), origin.text)
             whole = at == ("axes",)  # an axis is replaced whole: its forms exclude one another
             if isinstance(value, dict) and isinstance(old.get(key), dict) and not whole:
-                self._merge(old[key], value, here, where)
-            else:
-                for known in [w for w in self.origins if w[: len(where)] == where]:
-                    del self.origins[known]
-                old[key] = copy.deepcopy(value)
-            if not (isinstance(value, dict) and where in self.origins):
-                self.origins[where] = here
+                self._merge(old[key], value, here, where)  # what it does not name stays where it is
+                continue
+            for known in [w for w in self.origins if w[: len(where)] == where]:
+                del self.origins[known]
+            old[key] = copy.deepcopy(value)
+            self.origins[where] = here
 
 
 def read(path: Path, profile: str | None = None, sets: Sequence[str] = ()) -> Layers:
@@ -85,7 +96,7 @@ def read(path: Path, profile: str | None = None, sets: Sequence[str] = ()) -> La
         layers.merge(profiles[profile], origin)
     for option in sets:
         _set(layers, option)
-    _refuse_non_finite(layers.data, layers)
+    _refuse_alien(layers.data, layers)
     for name, table in profiles.items() if isinstance(profiles, dict) else ():
         if not isinstance(table, dict):
             raise SpecError([Problem(("profiles", name), "a profile is a table", path)])
@@ -97,15 +108,18 @@ def _read_into(layers: Layers, path: Path, chain: list[Path]) -> None:
         cycle = " -> ".join(p.name for p in [*chain, path])
         raise SpecError([Problem(("extends",), f"specs extend one another: {cycle}", chain[-1])])
     try:
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise SpecError(
-            [Problem((), f"not UTF-8 text: {error.reason}", path, line=1, column=1)]
-        ) from error
+        content = path.read_bytes()
     except OSError as error:
         where, file = (("extends",), chain[-1]) if chain else ((), path)
         message = f"cannot read {path}: {error.strerror or error}"
         raise SpecError([Problem(where, message, file)]) from error
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8")
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        message = f"not UTF-8 text (byte 0x{content[error.start]:02x}); save the file as UTF-8"
+        raise SpecError([Problem((), message, path, line=line, column=column)]) from error
     layers.texts[path] = text
     try:
         data = tomllib.loads(text)
@@ -116,7 +130,8 @@ def _read_into(layers: Layers, path: Path, chain: list[Path]) -> None:
     base = data.pop("extends", None)
     if base is not None:
         if not isinstance(base, str):
-            raise SpecError([Problem(("extends",), "must be the path of a spec, as text", path)])
+            message = f"must be the path of a spec, as text, not {given(base)}"
+            raise SpecError([Problem(("extends",), message, path)])
         _read_into(layers, (path.parent / base).resolve(), [*chain, path])
     layers.merge(data, Origin(path, ()))
 
@@ -126,11 +141,17 @@ def _syntax_problem(path: Path, text: str, message: str) -> Problem:
     match = _SYNTAX.match(message)
     if match is None:
         return Problem((), message, path, line=1, column=1)
+    told = match[1][:1].lower() + match[1][1:]
+    for pattern, words in _REWORDED:
+        told = re.sub(pattern, words, told)
     if match[2] is None:
-        return Problem((), match[1], path, line=len(lines), column=len(lines[-1]) + 1)
+        column = len(lines[-1]) + 1
+        return Problem((), f"{told}; the file ends here", path, line=len(lines), column=column)
     line, column = int(match[2]), int(match[3])
-    shown = lines[line - 1].strip() if line <= len(lines) else ""
-    return Problem((), f"{match[1]}: {shown}", path, line=line, column=column)
+    shown = lines[line - 1] if line <= len(lines) else ""
+    if match[1].startswith("Cannot"):  # it is the key that is wrong, not the end of its value
+        column = len(shown) - len(shown.lstrip(" \t[")) + 1
+    return Problem((), f"{told}: {shown.strip()}", path, line=line, column=column)
 
 
 def _set(layers: Layers, option: str) -> None:
@@ -183,7 +204,8 @@ def _paths_to(table: dict[str, Any], key: str) -> list[tuple[str, ...]]:
     return found
 
 
-def _refuse_non_finite(data: Any, layers: Layers) -> None:
+def _refuse_alien(data: Any, layers: Layers) -> None:
+    """Refuse what TOML has and a spec has not: infinities, nan and dates."""
     problems = []
 
     def walk(value: Any, where: Where) -> None:
@@ -195,6 +217,8 @@ def _refuse_non_finite(data: Any, layers: Layers) -> None:
                 walk(inner, (*where, position))
         elif isinstance(value, float) and not math.isfinite(value):
             problems.append(Problem(where, f"{value} is not a finite number"))
+        elif isinstance(value, (date, time)):
+            problems.append(Problem(where, f'{value} is a date; write it as text, "{value}"'))
 
     walk(data, ())
     if problems:

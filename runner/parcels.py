@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.compute import Fresh, Gathered, Parcel, Source, Stacked, Stored, Work
+from runner.identity import identity
 from runner.key import digest
-from runner.plan import Binding, Node, One, Part, Plan, Rows, Stack, identity
+from runner.plan import Binding, Node, One, Part, Plan, Rows, Stack
 from runner.store import Record
 
 

@@ -79,8 +79,9 @@ class Node:
     plugin: Plugin
     ports: dict[str, Binding]
     seed: int | None
-    recipe: str
-    key: str
+    parameters: str  # the plugin's, as canonical JSON
+    recipe: str = ""  # both set by `identity.assign`
+    key: str = ""
     requires: list[Node] = field(default_factory=list)
     views: tuple[str, ...] = ()
 
@@ -109,8 +110,8 @@ class Planned:
 
     bound: Bound
     axes: tuple[str, ...]
-    code: dict[str, str]
-    columns: set[str] | None  # of its table, its axes included; None: not known beforehand
+    columns: set[str] | None = None  # of its table, its axes included; None: not known beforehand
+    code: dict[str, str] = field(default_factory=dict)  # file -> digest
     nodes: dict[Cell, Node] = field(default_factory=dict)
 
 
@@ -129,19 +130,3 @@ class Plan:
                 if node.key not in seen:
                     seen.add(node.key)
                     yield node
-
-
-def identity(binding: Binding) -> Any:
-    """Return what a binding contributes to a recipe: recipes, coordinates and selections."""
-    match binding:
-        case One(node, output, checkpoint):
-            return [node.recipe, output, checkpoint]
-        case Stack(part):
-            return _part_identity(part)
-        case Rows(parts, where, derive):
-            return [[_part_identity(part) for part in parts], dict(where), dict(derive)]
-
-
-def _part_identity(part: Part) -> Any:
-    members = [[list(cell), node.recipe] for cell, node in part.members]
-    return [list(part.axes), members, part.output, part.checkpoint]

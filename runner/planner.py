@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from runner.bind import Bound, Reading, bind, is_renderer
-from runner.cells import Binders, Made, Makers
-from runner.code import CodeReader
+from runner.cells import Binders, Makers
 from runner.errors import listed, near
-from runner.key import FORMAT, digest
+from runner.identity import assign
 from runner.kinds import Kinds
-from runner.plan import Binding, Cell, Node, Plan, Planned, identity
+from runner.plan import Cell, Node, Plan, Planned
 from runner.registry import Registry
 from runner.spec import AxisUse, Problems, Reference, Spec, axis_use, resolved_names
 from runner.view import view_paths
@@ -29,40 +28,34 @@ def build(
     stale_key: Callable[[str], str | None] | None = None,
     allow_stale: Sequence[str] = (),
 ) -> Plan:
-    """Return the plan of a spec.
-
-    The steps named by `allow_stale` keep the key that `stale_key` finds for their recipe: what
-    other code made of it is used on purpose, here and by all that depends on it.
+    """Return the plan of a spec, every node keyed (see `identity.assign` for the last three).
 
     Raises: SpecError with every problem found; PluginError when a plugin file is broken.
     """
-    return _Planner(spec, registry, memo, stale_key, allow_stale).plan()
+    plan = check(spec, registry, allow_stale)
+    assign(plan, registry, memo, stale_key, allow_stale)
+    return plan
+
+
+def check(spec: Spec, registry: Registry, allow_stale: Sequence[str] = ()) -> Plan:
+    """Return the plan of a spec without keys: all that validation needs.
+
+    Raises: SpecError with every problem found; PluginError when a plugin file is broken.
+    """
+    return _Planner(spec, registry).plan(allow_stale)
 
 
 class _Planner:
-    def __init__(
-        self,
-        spec: Spec,
-        registry: Registry,
-        memo: Path | None,
-        stale_key: Callable[[str], str | None] | None,
-        allow_stale: Sequence[str],
-    ) -> None:
-        self.stale_key = stale_key
-        self.allow_stale = allow_stale
+    def __init__(self, spec: Spec, registry: Registry) -> None:
         self.spec = spec
         self.registry = registry
         self.problems = Problems(spec.layers)
         self.kinds = Kinds(spec, self.problems)
         self.reading = Reading(spec.path.parent)
-        packages = {root.package: root.folder for root in registry.roots}
-        self.code = CodeReader(packages, memo)
-        self.checks = CodeReader({"runner": Path(__file__).parent})
         self.planned = self.kinds.planned
-        self.by_key: dict[str, Node] = {}
 
-    def plan(self) -> Plan:
-        for name in self.allow_stale:
+    def plan(self, allow_stale: Sequence[str]) -> Plan:
+        for name in allow_stale:
             if name not in self.spec.steps:
                 hint = near(name, self.spec.steps)
                 self.problems.add((), f'--allow-stale {name}: no step "{name}"{hint}')
@@ -83,7 +76,6 @@ class _Planner:
             self._unused()
             self._views()
         self.problems.stop()
-        self.code.save()
         return Plan(self.spec, self.planned)
 
     # -- order ---------------------------------------------------------------------------------
@@ -134,7 +126,7 @@ class _Planner:
                 self.kinds.check_kind(bound, filled, reference)
         keep = self._kept(bound, own, inputs)
         axes = tuple(name for name in self.spec.axes if name in keep)
-        planned = Planned(bound, axes, self._code_of(bound), None)
+        planned = Planned(bound, axes)
         if len(self.problems.found) > before:
             return False
         planned.columns = self.kinds.own_columns(bound, axes)
@@ -188,13 +180,6 @@ class _Planner:
         ]
         return {use.name for use in uses if use}
 
-    def _code_of(self, bound: Bound) -> dict[str, str]:
-        if bound.is_check:
-            return self.checks.reach("runner.check")
-        return self.code.reach(bound.cls.__module__)
-
-    # -- kinds and columns -----------------------------------------------------------------------
-
     # -- cells -----------------------------------------------------------------------------------
 
     def _cells(self, planned: Planned, where: Mapping[str, list[Any]]) -> None:
@@ -206,7 +191,6 @@ class _Planner:
         binders = Binders(self.kinds, planned)
         ports_of = {name: binders.binder(name, f) for name, f in bound.ports.items()}
         makers = Makers(self.spec, planned, self.reading, self.problems)
-        code = digest(planned.code)
         for cell in itertools.product(*choices):
             made = makers.at(cell)
             if made is None:
@@ -217,31 +201,14 @@ class _Planner:
                 if binding is None:
                     return
                 ports[name] = binding
-            node = self._node(planned, cell, made, ports, code)
+            plugin, parameters, seed = made
+            step = bound.step
+            node = Node(step.name, step.family, cell, planned.axes, plugin, ports, seed, parameters)
+            for name in bound.requires:
+                node.requires += self._required(name, planned.axes, cell)
             planned.nodes[cell] = node
         if not planned.nodes:
             self.problems.add((*bound.step.where, "where"), "leaves no cell", "key")
-
-    def _node(
-        self,
-        planned: Planned,
-        cell: Cell,
-        made: Made,
-        ports: dict[str, Binding],
-        code: str,
-    ) -> Node:
-        plugin, parameters, seed = made
-        step = planned.bound.step
-        use = f"{step.family}/{step.use}"
-        inputs = {name: identity(binding) for name, binding in ports.items()}
-        recipe = digest([FORMAT, use, parameters, inputs, seed])
-        node = Node(step.name, step.family, cell, planned.axes, plugin, ports, seed, recipe, "")
-        node.key = digest([recipe, code, [source.key for source in node.inputs()]])
-        if step.name in self.allow_stale and self.stale_key is not None:
-            node.key = self.stale_key(recipe) or node.key
-        for name in planned.bound.requires:
-            node.requires += self._required(name, planned.axes, cell)
-        return self.by_key.setdefault(node.key, node)
 
     def _required(self, name: str, axes: tuple[str, ...], cell: Cell) -> list[Node]:
         """Return the nodes of a required expectation that speak of the same cell."""

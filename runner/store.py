@@ -15,6 +15,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,12 +116,15 @@ class Store:
             raise StoreError(message) from error
         if found != digest:
             quarantine = self.folder / "damaged" / digest
-            quarantine.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(quarantine)
-            raise StoreError(
-                f"object {digest[:12]} has changed since it was written; it was moved to "
-                f"{quarantine}; run again to compute it anew"
-            )
+            message = f"object {digest[:12]} has changed since it was written; it "
+            try:
+                quarantine.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(quarantine)
+            except OSError as error:
+                message += f"could not be moved away ({error.strerror}); remove {path}"
+            else:
+                message += f"was moved to {quarantine}"
+            raise StoreError(f"{message}; run again to compute it anew")
         self._verified.add(digest)
         return path
 
@@ -143,9 +147,12 @@ class Store:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 aside.chmod(0o444)
                 aside.replace(path)
-            except OSError as error:
-                aside.unlink(missing_ok=True)
-                raise self._write_error(path, error) from error
+            except BaseException as error:
+                with suppress(OSError):
+                    aside.unlink(missing_ok=True)
+                if isinstance(error, OSError):
+                    raise self._write_error(path, error) from error
+                raise
         self._verified.add(digest)
         return digest, len(content)
 
@@ -172,10 +179,11 @@ class Store:
                 self._log = self._open_log()
             end = self._log.seek(0, os.SEEK_END)
             try:
-                self._log.write(text)
-                self._log.flush()
+                rest = memoryview(text)
+                while rest:  # a disk that is all but full takes a part and reports no error
+                    rest = rest[self._log.write(rest) :]
                 os.fsync(self._log.fileno())
-            except OSError:
+            except BaseException:  # an interrupt must not leave a part of a line either
                 self._log.truncate(end)
                 raise
         except OSError as error:
@@ -225,16 +233,25 @@ class Store:
         shutil.rmtree(self.folder / "scratch" / key, ignore_errors=True)
 
     def clean(self) -> None:
-        """Remove files that processes of this host left half-written when they died."""
-        folder = self.folder / "aside"
-        if not folder.is_dir():
-            return
-        for path in folder.iterdir():
+        """Remove what died half-done: this host's files of dead processes, scratch of stored nodes.
+
+        What cannot be removed, or is gone already, is left: other runners may be at work.
+        """
+        for path in self._entries("aside"):
             host, pid, _ = [*path.name.rsplit("-", 2), "", ""][:3]
-            if (
-                host == socket.gethostname() and pid.isdigit() and not _alive(int(pid))
-            ) or time.time() - path.stat().st_mtime > _CLEAN_AFTER:
-                path.unlink(missing_ok=True)
+            with suppress(OSError):
+                here = host == socket.gethostname() and pid.isdigit()
+                if (here and not _alive(int(pid))) or _age(path) > _CLEAN_AFTER:
+                    path.unlink(missing_ok=True)
+        for path in self._entries("scratch"):
+            if self.get(path.name) is not None:
+                self.drop_scratch(path.name)
+
+    def _entries(self, name: str) -> list[Path]:
+        try:
+            return list((self.folder / name).iterdir())
+        except OSError:
+            return []
 
     def _write_error(self, path: Path, error: OSError) -> StoreError:
         cure = {
@@ -244,6 +261,10 @@ class Store:
             errno.EROFS: "the file system is read-only; choose another --artifacts folder",
         }.get(error.errno or 0, error.strerror or str(error))
         return StoreError(f"cannot write {path}: {cure}")
+
+
+def _age(path: Path) -> float:
+    return time.time() - path.stat().st_mtime
 
 
 def _alive(pid: int) -> bool:

@@ -1,0 +1,67 @@
+"""Who a node is: its recipe (parameters, inputs, seed) and its key (the recipe, made by this code).
+
+The recipe leaves code out all the way up, so that a record of the same recipe under another key
+is known to be stale rather than strange.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from runner.code import CodeReader
+from runner.key import FORMAT, digest
+from runner.plan import Binding, Node, One, Part, Plan, Planned, Rows, Stack
+from runner.registry import Registry
+
+
+def assign(
+    plan: Plan,
+    registry: Registry,
+    memo: Path | None = None,
+    stale_key: Callable[[str], str | None] | None = None,
+    allow_stale: Sequence[str] = (),
+) -> None:
+    """Give every step its code and every node its recipe and key.
+
+    The steps named by `allow_stale` keep the key that `stale_key` finds for their recipe: what
+    other code made of it is used on purpose, here and by all that depends on it.
+    """
+    plugins = CodeReader({root.package: root.folder for root in registry.roots}, memo)
+    engine = CodeReader({"runner": Path(__file__).parent})
+    for name, planned in plan.steps.items():
+        bound = planned.bound
+        planned.code = (
+            engine.reach("runner.check") if bound.is_check else plugins.reach(bound.cls.__module__)
+        )
+        code = digest(planned.code)
+        for node in planned.nodes.values():
+            node.recipe = _recipe(planned, node)
+            node.key = digest([node.recipe, code, [source.key for source in node.inputs()]])
+            if stale_key is not None and name in allow_stale:
+                node.key = stale_key(node.recipe) or node.key
+    plugins.save()
+
+
+def _recipe(planned: Planned, node: Node) -> str:
+    use = f"{node.family}/{planned.bound.step.use}"
+    inputs = {name: identity(binding) for name, binding in node.ports.items()}
+    return digest([FORMAT, use, node.parameters, inputs, node.seed])
+
+
+def identity(binding: Binding) -> Any:
+    """Return what a binding contributes to a recipe: recipes, coordinates and selections."""
+    match binding:
+        case One(node, output, checkpoint):
+            return [node.recipe, output, checkpoint]
+        case Stack(part):
+            return _part_identity(part)
+        case Rows(parts, where, derive):
+            steps = [part.step for part in parts] if len(parts) > 1 else []  # they name columns
+            return [[_part_identity(part) for part in parts], steps, dict(where), dict(derive)]
+
+
+def _part_identity(part: Part) -> Any:
+    members = [[list(cell), node.recipe] for cell, node in part.members]
+    return [list(part.axes), members, part.output, part.checkpoint]
