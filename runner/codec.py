@@ -6,10 +6,12 @@ A description is what a record holds. `load` reads one output of it and touches 
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from runner.errors import StoreError
+from runner.key import canonical
 from runner.plugin import Model
 from runner.registry import Registry, use_of
 from runner.store import Store
@@ -71,10 +73,10 @@ class Writer:
                 return {"type": "Arrays", "content": content, "dimensions": dimensions}
             case Dataset():
                 content = self._put(_hdf5(value.splits))
-                return {"type": "Dataset", "content": content, "about": dict(value.about)}
+                return {"type": "Dataset", "content": content, "about": _about(value.about)}
             case Split():
                 content = self._put(_hdf5({"": value.arrays}))
-                return {"type": "Split", "content": content, "about": dict(value.about)}
+                return {"type": "Split", "content": content, "about": _about(value.about)}
         raise TypeError(f"a step may not yield a {type(value).__name__}")
 
     def _put(self, content: bytes) -> str:
@@ -86,18 +88,19 @@ class Writer:
         lengths = {name: len(values) for name, values in table.columns.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"columns of unequal length: {lengths}")
+        columns = {name: _column(name, values) for name, values in table.columns.items()}
         if len(table) * len(lengths) <= INLINE:
-            columns = {name: _column_json(values) for name, values in table.columns.items()}
-            return {"type": "Table", "columns": columns}
-        frame = table.frame
+            texts = {name: _column_json(array) for name, array in columns.items()}
+            return {"type": "Table", "columns": texts}
         stream = io.BytesIO()
-        frame.to_parquet(stream, engine="pyarrow", index=False)
+        Table(columns).frame.to_parquet(stream, engine="pyarrow", index=False)
         return {"type": "Table", "content": self._put(stream.getvalue())}
 
     def _network(self, network: Network) -> Json:
         from safetensors.torch import save
 
-        weights = {n: w.detach().cpu().contiguous() for n, w in network.weights.items()}
+        # Tied weights share memory, which the format refuses: each is written as a copy.
+        weights = {n: w.detach().cpu().clone().contiguous() for n, w in network.weights.items()}
         return {
             "type": "Network",
             "architecture": _architecture(network.architecture),
@@ -109,17 +112,37 @@ def _architecture(model: Model) -> Json:
     return {"use": use_of(type(model)), "parameters": model.model_dump(mode="json")}
 
 
-def _column_json(values: Any) -> Json:
+def _column(name: str, values: Any) -> Any:
+    """Return a column as an array of numbers or booleans, or of objects that are all text."""
     import numpy as np
 
     array = np.asarray(values)
-    kind = array.dtype.kind
-    if kind not in "biufUO":
-        raise TypeError(f"a column may not hold {array.dtype}")
+    if array.dtype.kind in "UO":
+        array = np.asarray(values, dtype=object)  # the type U would drop trailing zeros of text
+        odd = [type(v).__name__ for v in array.flat if not isinstance(v, str)]
+    else:
+        plain = array.dtype.kind in "biuf" and array.dtype.itemsize <= 8
+        odd = [] if plain else [array.dtype.name]
+    if array.ndim != 1:
+        odd = [f"arrays of shape {array.shape[1:]}"]
+    if odd:
+        raise TypeError(
+            f"column {name!r} may not hold {odd[0]}; a column is all numbers (nan for a missing "
+            "one), all booleans or all text"
+        )
+    return array
+
+
+def _column_json(array: Any) -> Json:
     return {
-        "dtype": "text" if kind in "UO" else array.dtype.name,
+        "dtype": "text" if array.dtype.kind == "O" else array.dtype.name,
         "values": [_scalar_json(v) for v in array.tolist()],
     }
+
+
+def _about(about: Mapping[str, Json]) -> Json:
+    """Return what is known of data, refused here if a record could not hold it."""
+    return json.loads(canonical(dict(about)))
 
 
 def _scalar_json(value: Any) -> Json:
@@ -140,13 +163,20 @@ def _hdf5(groups: Mapping[str, Mapping[str, Any]]) -> bytes:
     stream = io.BytesIO()
     with h5py.File(stream, "w", track_order=True) as file:
         for group, arrays in groups.items():
+            _check_name(group)
             target = file.create_group(group, track_order=True) if group else file
             for name, array in arrays.items():
+                _check_name(name)
                 data = np.asarray(array)
                 if data.dtype.kind not in "biufc":
                     raise TypeError(f"array {name!r} may not hold {data.dtype}")
                 target.create_dataset(name, data=data, track_times=False)
     return stream.getvalue()
+
+
+def _check_name(name: str) -> None:
+    if "/" in name or name == ".":
+        raise ValueError(f"{name!r} cannot name an array or a split: HDF5 reads it as a path")
 
 
 class Reader:
@@ -163,8 +193,12 @@ class Reader:
         """
         try:
             return self._load(_part(description, output, checkpoint), output)
-        except (KeyError, OSError, ValueError) as error:
-            raise StoreError(f"stored {description.get('type')} cannot be read: {error}") from error
+        except StoreError:
+            raise
+        except Exception as error:  # each format has errors of its own
+            raise StoreError(
+                f"stored {description.get('type')} cannot be read: {type(error).__name__}: {error}"
+            ) from error
 
     def _load(self, described: Json, output: str) -> Any:
         match described["type"]:
@@ -189,14 +223,14 @@ class Reader:
                 return Files({s: self.store.read(d).read_bytes() for s, d in contents})
             case "Arrays":
                 dimensions = {n: tuple(names) for n, names in described["dimensions"].items()}
-                return Arrays(self._groups(described["content"])[""], dimensions)
+                return Arrays(self._arrays(described["content"]), dimensions)
             case "Dataset":
                 groups = self._groups(described["content"], output or None)
                 if output:
                     return Split(groups[output], described["about"])
                 return Dataset(groups, described["about"])
             case "Split":
-                return Split(self._groups(described["content"])[""], described["about"])
+                return Split(self._arrays(described["content"]), described["about"])
         raise KeyError(f"unknown type {described['type']!r}")
 
     def _table(self, described: Json) -> Table:
@@ -214,8 +248,6 @@ class Reader:
         return Table.of(pd.read_parquet(self.store.read(described["content"]), engine="pyarrow"))
 
     def _model(self, described: Json) -> Model:
-        from runner.key import canonical
-
         cls = self.registry.load("models", described["use"])
         model = cls.model_validate_json(canonical(described["parameters"]), strict=True)
         if not isinstance(model, Model):
@@ -228,20 +260,46 @@ class Reader:
         weights = load_file(self.store.read(described["weights"]))
         return Network(self._model(described["architecture"]), weights)
 
+    def _arrays(self, digest: str) -> dict[str, Any]:
+        return self._groups(digest).get("", {})
+
     def _groups(self, digest: str, only: str | None = None) -> dict[str, dict[str, Any]]:
         import h5py
 
         groups: dict[str, dict[str, Any]] = {}
         with h5py.File(self.store.read(digest), "r") as file:
             for name in file:
-                if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-                    raise ValueError(f"{name!r} is a link; stored HDF5 holds plain arrays only")
+                _check_link(file, name)
                 item = file[name]
                 if isinstance(item, h5py.Dataset):
-                    groups.setdefault("", {})[name] = item[()]
+                    groups.setdefault("", {})[name] = _plain_array(file, name)
                 elif only is None or name == only:
-                    groups[name] = {key: item[key][()] for key in item}
+                    groups[name] = {key: _plain_array(item, key) for key in item}
         return groups
+
+
+def _check_link(group: Any, name: str) -> None:
+    import h5py
+
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name!r} is a link; stored HDF5 holds plain arrays only")
+
+
+def _plain_array(group: Any, name: str) -> Any:
+    """Return an array that lies in the file itself and is made of numbers."""
+    import h5py
+    import numpy as np
+
+    _check_link(group, name)
+    item = group[name]
+    if (
+        not isinstance(item, h5py.Dataset)
+        or item.dtype.kind not in "biufc"
+        or item.external
+        or item.is_virtual
+    ):
+        raise ValueError(f"{name!r} is no plain array of numbers; stored HDF5 holds nothing else")
+    return np.asarray(item[()])
 
 
 def _part(description: Json, output: str, checkpoint: Any) -> Json:
