@@ -50,18 +50,17 @@ def loaded(store: Store, value: Any, registry: Any = None, *part: Any) -> Any:
 
 
 def same(first: Any, second: Any) -> bool:
-    """Whether two arrays are equal to the bit, in type and shape too."""
+    """Whether two arrays are equal, in type, shape and the sign of zeros too."""
     first, second = np.asarray(first), np.asarray(second)
     if first.dtype.kind in "UO":
         return bool(first.shape == second.shape and first.tolist() == second.tolist())
-    return bool(
-        first.dtype == second.dtype
-        and first.shape == second.shape
-        and np.array_equal(first, second, equal_nan=first.dtype.kind in "fc")
-        and np.array_equal(np.signbit(first), np.signbit(second))
-        if first.dtype.kind == "f"
-        else first.dtype == second.dtype and np.array_equal(first, second)
-    )
+    if first.dtype != second.dtype or first.shape != second.shape:
+        return False
+    if first.dtype.kind == "f":
+        numbers = ~np.isnan(first)
+        if not np.array_equal(np.signbit(first)[numbers], np.signbit(second)[numbers]):
+            return False
+    return np.array_equal(first, second, equal_nan=first.dtype.kind in "fc")
 
 
 def same_table(first: Table, second: Table) -> bool:
