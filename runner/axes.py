@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runner.errors import listed, near
+from runner.errors import given, listed, near
 from runner.numbers import number
 
 Label = Any  # str, int, float or bool: what stands in a table's column and in a node id
 RANGES = ("linspace", "geomspace", "arange")
 MOST_VALUES = 1_000_000
+LARGEST = 1e100  # of the numbers of a range: no ratio of two of them overflows
 
 
 class AxisError(ValueError):
@@ -61,7 +63,10 @@ def read_axis(name: str, value: Any) -> Axis:
         return Axis(name, _labels(_numbers(value)))
     if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in RANGES:
         form = next(iter(value))
-        return Axis(name, tuple(_range(form, value[form])))
+        labels = tuple(_range(form, value[form]))
+        if len(set(labels)) < len(labels):
+            raise AxisError("has values that are equal in 12 digits", (form,))
+        return Axis(name, labels)
     if isinstance(value, dict) and value and all(isinstance(v, dict) for v in value.values()):
         return Axis(name, tuple(value), value)
     raise AxisError(
@@ -95,10 +100,11 @@ def _labels(values: list[Any]) -> tuple[Label, ...]:
                 (position,),
             )
         if any(type(other) is type(value) and other == value for other in values[:position]):
-            raise AxisError(f"{value!r} stands twice", (position,))
-    kinds = {"number" if type(v) in (int, float) else type(v).__name__ for v in values}
+            raise AxisError(f"{given(value)} stands twice", (position,))
+    words = {int: "numbers", float: "numbers", str: "text", bool: "booleans"}
+    kinds = {words[type(v)] for v in values}
     if len(kinds) > 1:
-        raise AxisError(f"mixes {' and '.join(sorted(kinds))}; one kind an axis")
+        raise AxisError(f"mixes {' and '.join(sorted(kinds))}; an axis has one kind")
     if any(isinstance(v, float) for v in values):
         values = [float(v) for v in values]
     if len(set(values)) < len(values):
@@ -110,35 +116,44 @@ def _range(form: str, arguments: Any) -> list[Label]:
     usage = f"{form} takes [start, stop, {'step' if form == 'arange' else 'count'}]"
     if not isinstance(arguments, list) or len(arguments) != 3:
         raise AxisError(usage, (form,))
-    values = []
-    for position, argument in enumerate(arguments):
-        try:
-            value = number(argument) if isinstance(argument, str) else argument
-        except ValueError as error:
-            raise AxisError(str(error), (form, position)) from error
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise AxisError(f"{usage}; {argument!r} is not a number", (form, position))
-        values.append(value)
+    values = [_end(form, position, value, usage) for position, value in enumerate(arguments)]
     start, stop, third = values
     if form == "arange":
         if third == 0:
             raise AxisError("arange with step 0", (form, 2))
-        count = max(0, -int(-(stop - start) // third))
+        steps = (float(stop) - float(start)) / float(third)  # as NumPy counts
+        if not steps <= MOST_VALUES:
+            raise AxisError(f"has more than {MOST_VALUES} values", (form,))
+        count = max(0, math.ceil(steps))
     else:
         if third != int(third) or third < 1:
             raise AxisError(f"{usage}; the count is a whole number, at least 1", (form, 2))
         count = int(third)
     if count == 0:
-        raise AxisError(f"{form} of {arguments} has no values", (form,))
+        raise AxisError(f"{form} of {given(arguments)} has no values", (form,))
     if count > MOST_VALUES:
         raise AxisError(f"has {count} values; at most {MOST_VALUES} are allowed", (form, 2))
     if form == "arange":
-        return [start + position * third for position in range(count)]
-    if form == "geomspace" and start * stop <= 0:
+        values = [start + position * third for position in range(count)]
+        return [_rounded(v) for v in values] if isinstance(start + third, float) else values
+    if form == "geomspace" and (start == 0 or stop == 0 or (start > 0) != (stop > 0)):
         raise AxisError("geomspace needs two ends of one sign, neither of them 0", (form,))
     if count > 1 and start == stop:
         raise AxisError("both ends are equal: a value would stand twice", (form,))
     return _spaced(form, float(start), float(stop), count)
+
+
+def _end(form: str, position: int, argument: Any, usage: str) -> Any:
+    """Return one of the three numbers of a range, which may be written as an expression."""
+    try:
+        value = number(argument) if isinstance(argument, str) else argument
+    except ValueError as error:
+        raise AxisError(str(error), (form, position)) from error
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise AxisError(f"{usage}; {given(argument)} is not a number", (form, position))
+    if abs(value) > LARGEST:
+        raise AxisError(f"{given(argument)} is too large", (form, position))
+    return value
 
 
 def _spaced(form: str, start: float, stop: float, count: int) -> list[Label]:
@@ -150,4 +165,8 @@ def _spaced(form: str, start: float, stop: float, count: int) -> list[Label]:
         values = [start * (stop / start) ** step for step in steps]
     if count > 1:
         values[-1] = stop
-    return [float(f"{value:.12g}") for value in values]
+    return [_rounded(value) for value in values]
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.12g}")

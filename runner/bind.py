@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from runner.check import Check
-from runner.errors import Where, listed, near
+from runner.errors import Where, given, listed, near
 from runner.expression import ExpressionError, parse
 from runner.key import canonical
 from runner.parameters import ColumnOf, Holes
@@ -27,6 +28,7 @@ from runner.spec import (
     Step,
     axis_use,
     leaves,
+    not_a_seed,
     parse_reference,
     resolved_names,
     whole_axis,
@@ -35,6 +37,16 @@ from runner.types import Table
 
 WORDS = ("over", "per", "where", "derive", "seed", "resources", "markers")
 RESOURCES = ("threads", "gpu")
+_LIMITS = {
+    "greater_than": "above", "greater_than_equal": "at least", "less_than": "below",
+    "less_than_equal": "at most",
+}  # fmt: skip
+_TYPES = {
+    "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
+    "bool_type": "true or false", "string_type": "text", "tuple_type": "a list",
+    "list_type": "a list", "dict_type": "a table", "model_type": "a table",
+    "model_attributes_type": "a table",
+}  # fmt: skip
 
 
 @dataclass
@@ -65,6 +77,8 @@ class Bound:
     threads: int = 1
     gpu: int = 0
     markers: list[str] = field(default_factory=list)
+    unread: list[Where] = field(default_factory=list)  # places of names that are not there
+    sound: bool = True  # False after a problem: it has no cells
 
     @property
     def is_check(self) -> bool:
@@ -94,7 +108,7 @@ class Reading:
 
 
 def bind(spec: Spec, step: Step, registry: Registry, problems: Problems) -> Bound | None:
-    """Return the step bound to its plugin, or None when a problem was noted.
+    """Return the step bound to its plugin, or None when there is no such plugin.
 
     Raises: PluginError when the plugin file itself is broken.
     """
@@ -107,18 +121,22 @@ def bind(spec: Spec, step: Step, registry: Registry, problems: Problems) -> Boun
         except KeyError as error:
             problems.add((*step.where, "use"), str(error.args[0]))
             return None
-    before = len(problems.found)
+    before = problems.count
     ports = {} if is_check else signature(cls).references
     words = (*WORDS, "table", "let", "requires") if is_check else WORDS
     raw = {key: value for key, value in step.body.items() if key in cls.model_fields}
     known = [*cls.model_fields, *ports, *words, "use", "like"]
     for key in step.body:
         if key not in known:
-            message = f'{step.use} has no parameter or port "{key}"{near(key, known)}'
-            shown = [*cls.model_fields, *ports]
+            owner = "a check" if is_check else step.use
+            message = f'{owner} has no parameter or port "{key}"{near(key, known)}'
+            shown = [*cls.model_fields, *ports, *(("table", "let", "requires") if is_check else ())]
             problems.add((*step.where, key), f"{message} (it has: {listed(shown, 20)})", "key")
     filled = _check_ports(step, problems) if is_check else _ports(step, ports, problems)
-    uses = _uses(spec, step, raw, problems)
+    for port in filled.values():
+        port.references = [_known(spec, reference, problems) for reference in port.references]
+    unread: list[Where] = []
+    uses = _uses(spec, step, raw, problems, unread)
     bound = Bound(
         step=step,
         cls=cls,
@@ -132,11 +150,39 @@ def bind(spec: Spec, step: Step, registry: Registry, problems: Problems) -> Boun
         derive=_derive(step.body.get("derive", {}), (*step.where, "derive"), problems),
         requires=_names(step, "requires", problems) or [],
         markers=_markers(spec, step, problems),
+        unread=unread,
     )
     if bound.over is not None and bound.per is not None:
         problems.add((*step.where, "per"), "over and per say the same twice; keep one", "key")
     bound.threads, bound.gpu = _resources(step, problems)
-    return bound if len(problems.found) == before else None
+    _check_required(spec, bound, problems)
+    bound.sound = problems.count == before
+    return bound
+
+
+def _known(spec: Spec, reference: Reference, problems: Problems) -> Reference:
+    """Check that a reference's step is there; fill in a checkpoint that a parameter names."""
+    if reference.step not in spec.steps:
+        if reference.step in spec.broken:
+            problems.follow()
+        else:
+            hint = near(reference.step, spec.steps) or f" (there are: {listed(spec.steps, 12)})"
+            problems.add(reference.where, f'no step "{reference.step}"{hint}')
+    use = axis_use(reference.checkpoint)
+    if use and resolved_names(spec, use, problems, reference.where) == "param":
+        return replace(reference, checkpoint=str(spec.params[use.name]))
+    return reference
+
+
+def _check_required(spec: Spec, bound: Bound, problems: Problems) -> None:
+    known = [step.name for step in spec.steps.values() if step.family == "expect"]
+    for position, name in enumerate(bound.requires):
+        if name in spec.broken:
+            problems.follow()
+        elif name not in known:
+            hint = near(name, known) or f" (there are: {listed(known)})"
+            where = (*bound.step.where, "requires", position)
+            problems.add(where, f'no expectation "{name}"{hint}')
 
 
 def _ports(step: Step, ports: Mapping[str, Port], problems: Problems) -> dict[str, Filled]:
@@ -169,7 +215,8 @@ def _references(value: Any, where: Where, joins: bool, problems: Problems) -> li
         reference = parse_reference(text, place) if isinstance(text, str) else None
         if reference is None:
             problems.add(
-                place, f'{text!r} is not a reference; write "@step", "@step.output", "@step@best"'
+                place,
+                f'{given(text)} is not a reference; write "@step", "@step.output", "@step@best"',
             )
         else:
             found.append(reference)
@@ -204,12 +251,14 @@ def _check_ports(step: Step, problems: Problems) -> dict[str, Filled]:
             only = {}
         derive = _derive(body.get("derive", {}), (*place, "derive"), problems)
         filled[name] = Filled(Port(name, (Table,), required=True), references, only, derive)
-    if not filled and "check" in step.body:
+    if not filled and not slices and "check" in step.body:
         problems.add(step.where, 'needs table = "@step" or let.NAME = { table = "@step" }', "table")
     return filled
 
 
-def _uses(spec: Spec, step: Step, raw: dict[str, Any], problems: Problems) -> dict[Where, AxisUse]:
+def _uses(
+    spec: Spec, step: Step, raw: dict[str, Any], problems: Problems, unread: list[Where]
+) -> dict[Where, AxisUse]:
     """Replace `$param` and `$$axis` in the raw parameters; return where axes are used."""
     uses = {}
     for name, value in raw.items():
@@ -217,20 +266,28 @@ def _uses(spec: Spec, step: Step, raw: dict[str, Any], problems: Problems) -> di
             inner = where[len(step.where) :]
             if (axis := whole_axis(leaf)) is not None:
                 if axis not in spec.axes:
-                    problems.add(where, f'no axis "{axis}"{near(axis, spec.axes)}')
+                    unread.append(inner)
+                if axis in spec.broken:
+                    problems.follow()
+                elif axis not in spec.axes:
+                    hint = near(axis, spec.axes) or f" (there are: {listed(spec.axes)})"
+                    problems.add(where, f'no axis "{axis}"{hint}')
                 else:
                     spec.used_names.add(axis)
-                    _put(raw, inner, list(spec.axes[axis].labels))
+                    put(raw, inner, list(spec.axes[axis].labels))
             elif (use := axis_use(leaf)) is not None:
                 kind = resolved_names(spec, use, problems, where)
                 if kind == "axis":
                     uses[inner] = use
                 elif kind == "param":
-                    _put(raw, inner, spec.params[use.name])
+                    put(raw, inner, spec.params[use.name])
+                else:
+                    unread.append(inner)
     return uses
 
 
-def _put(raw: dict[str, Any], inner: Where, value: Any) -> None:
+def put(raw: dict[str, Any], inner: Where, value: Any) -> None:
+    """Put a value at a place of nested tables and lists."""
     target: Any = raw
     for part in inner[:-1]:
         target = target[part]
@@ -252,13 +309,14 @@ def _seed(spec: Spec, step: Step, cls: type[Plugin], problems: Problems) -> Any:
         kind = resolved_names(spec, use, problems, where)
         if kind == "axis":
             values = [spec.axes[use.name].value(v, use.field) for v in spec.axes[use.name].labels]
-            value = next((v for v in values if type(v) is not int), use)
+            value = next((v for v in values if type(v) is not int or v < 0), use)
         elif kind == "param":
             value = spec.params[use.name]
         else:
             return None
     if not isinstance(value, AxisUse) and (type(value) is not int or value < 0):
-        problems.add(where, f"a seed is a whole number, at least 0, not {value!r}")
+        source = f" (from ${use.name})" if use else ""
+        problems.add(where, not_a_seed(value) + source)
     return value
 
 
@@ -267,7 +325,8 @@ def _names(step: Step, word: str, problems: Problems) -> list[str] | None:
     if value is None:
         return None
     if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-        problems.add((*step.where, word), 'is a list of names, such as ["task"]')
+        message = f'must be a list of names, such as ["task"], not {given(value)}'
+        problems.add((*step.where, word), message)
         return None
     return value
 
@@ -275,7 +334,11 @@ def _names(step: Step, word: str, problems: Problems) -> list[str] | None:
 def _table(step: Step, word: str, problems: Problems) -> dict[str, Any]:
     value = step.body.get(word, {})
     if not isinstance(value, dict):
-        problems.add((*step.where, word), "must be a table")
+        example = {
+            "where": 'such as { task = "add" }', "resources": "such as { threads = 2 }",
+            "let": 'such as let.part = { table = "@step" }',
+        }[word]  # fmt: skip
+        problems.add((*step.where, word), f"must be a table {example}, not {given(value)}")
         return {}
     return value
 
@@ -287,7 +350,8 @@ def _derive(value: Any, where: Where, problems: Problems) -> dict[str, str]:
     for name, text in value.items():
         try:
             if not isinstance(text, str) or not NAME.match(name):
-                raise ExpressionError("is not an expression, as text, under a plain name")
+                message = f"must be an expression, as text, under a plain name, not {given(text)}"
+                raise ExpressionError(message)
             parse(text)
         except ExpressionError as error:
             problems.add((*where, name), str(error))
@@ -297,7 +361,8 @@ def _derive(value: Any, where: Where, problems: Problems) -> dict[str, str]:
 def _markers(spec: Spec, step: Step, problems: Problems) -> list[str]:
     for name, members in spec.markers.items():
         if not isinstance(members, list) or not all(isinstance(m, str) for m in members):
-            problems.add(("markers", name), 'is a list of step names, such as ["llc"]')
+            message = f'must be a list of step names, such as ["llc"], not {given(members)}'
+            problems.add(("markers", name), message)
             continue
         for position, member in enumerate(members):
             if member not in spec.steps:
@@ -314,9 +379,11 @@ def _resources(step: Step, problems: Problems) -> tuple[int, int]:
         if key not in RESOURCES:
             problems.add(where, f'no resource "{key}"{near(key, RESOURCES)}', "key")
         elif type(amount) is not int or amount < (1 if key == "threads" else 0):
-            problems.add(where, f"is a whole number, not {amount!r}")
-            return 1, 0
-    return int(value.get("threads", 1)), int(value.get("gpu", 0))
+            least = 1 if key == "threads" else 0
+            message = f"must be a whole number, at least {least}, not {given(amount)}"
+            problems.add(where, message)
+    threads, gpu = value.get("threads", 1), value.get("gpu", 0)
+    return (threads if type(threads) is int else 1), (gpu if type(gpu) is int else 0)
 
 
 @cache
@@ -342,28 +409,35 @@ def _inner_marks(annotation: Any) -> list[Any]:
 
 
 def make(
-    bound: Bound, raw: dict[str, Any], reading: Reading, problems: Problems, note: str = ""
+    bound: Bound,
+    raw: dict[str, Any],
+    reading: Reading,
+    problems: Problems,
+    unread: Collection[Any] = (),
 ) -> Plugin | None:
-    """Return the plugin with its parameters validated, or None when a problem was noted."""
+    """Return the plugin with its parameters validated, or None when a problem was noted.
+
+    `unread` are parameters that were left out because they cannot be read: none is missing.
+    """
     where = bound.step.where
     try:
         plugin = bound.cls.model_validate_json(canonical(raw), strict=True, context=reading)
     except ValidationError as error:
         for item in error.errors(include_url=False):
-            _note(bound, raw, item, note, problems)
+            if item["loc"][0] not in unread:
+                _note(bound, raw, item, problems)
         return None
-    wrong = plugin.check_parameters()
+    wrong = None if unread else plugin.check_parameters()
     if wrong:
         place = (*where, "check") if bound.is_check else where
-        problems.add(place, f"{wrong}{note}", "value" if bound.is_check else "table")
+        problems.add(place, wrong, "value" if bound.is_check else "table")
         return None
     return plugin
 
 
-def _note(bound: Bound, raw: dict[str, Any], item: Any, note: str, problems: Problems) -> None:
+def _note(bound: Bound, raw: dict[str, Any], item: Any, problems: Problems) -> None:
     place: list[Any] = []
     value: Any = raw
-    fields: Any = bound.cls.model_fields
     missing = item["type"] == "missing"
     for part in item["loc"][:-1] if missing else item["loc"]:
         try:
@@ -372,26 +446,40 @@ def _note(bound: Bound, raw: dict[str, Any], item: Any, note: str, problems: Pro
             continue  # the tag of a union stands in no TOML file
         place.append(part)
     where = (*bound.step.where, *place)
-    name = ".".join(str(part) for part in item["loc"])
-    if missing:
-        problems.add(where, f'{bound.step.use} needs a value for "{name}"{note}', "table")
-        return
-    if item["type"] == "extra_forbidden":
-        known = _option_names(fields, item["loc"])
-        message = f'no option "{item["loc"][-1]}"{near(str(item["loc"][-1]), known)}'
+    last = item["loc"][-1]
+    if missing and isinstance(value, list):
+        problems.add(where, f"needs more values than {given(value)}")
+    elif missing:
+        owner = ".".join(str(part) for part in place) or bound.step.use
+        message = f"{owner} needs a value, {last} = ..."
+        problems.add(where, 'needs check = "..."' if bound.is_check else message, "table")
+    elif item["type"] == "extra_forbidden":
+        known = _option_names(bound.cls.model_fields, item["loc"])
+        message = f'no option "{last}"{near(str(last), known)}'
         problems.add(where, message + (f" (there are: {listed(known)})" if known else ""), "key")
-        return
-    given = canonical(value) if not isinstance(value, dict) else "a table"
-    message = item["msg"].removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
-    if item["type"] == "literal_error" and isinstance(value, str):
-        message += near(
-            value, [w.strip("'") for w in item["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        )
-    if bound.uses and any(inner == tuple(place) for inner in bound.uses):
-        use = bound.uses[tuple(place)]
-        given += f" (from ${use.name})"
-    problems.add(where, f"{message}, not {given}{note}")
+    else:
+        use = bound.uses.get(tuple(place))
+        source = f" (from ${use.name})" if use else ""
+        problems.add(where, f"{wording(item, value)}{source}")
+
+
+def wording(item: Mapping[str, Any], value: Any) -> str:
+    """Return what pydantic found wrong with a value, in the words of a spec."""
+    kind, context = item["type"], item.get("ctx", {})
+    if kind in ("number", "input_file"):
+        return str(item["msg"])
+    if kind == "literal_error":
+        words = context["expected"].replace("'", '"')
+        choices = re.findall(r'"([^"]*)"', words)
+        hint = near(value, choices) if isinstance(value, str) else ""
+        return f"must be {words}, not {given(value)}{hint}"
+    if kind in _LIMITS:
+        limit = next(iter(context.values()))
+        return f"must be {_LIMITS[kind]} {limit:g}, not {given(value)}"
+    if kind in _TYPES:
+        return f"must be {_TYPES[kind]}, not {given(value)}"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return f"{message[:1].lower()}{message[1:]}, not {given(value)}"
 
 
 def _option_names(fields: Any, loc: tuple[Any, ...]) -> list[str]:

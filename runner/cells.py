@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from runner.axes import Label
-from runner.bind import Filled, Reading, make, marked_fields
+from runner.bind import Bound, Filled, Reading, make, marked_fields, put
 from runner.errors import listed, near
 from runner.key import canonical
 from runner.kinds import Kinds
@@ -19,7 +19,7 @@ from runner.types import Arrays, Network, Table, Trained
 
 Binder = Callable[[Cell], Binding | None]  # None after a problem was noted
 Made = tuple[Plugin, str, int | None]  # the plugin, its parameters as canonical JSON, the seed
-_HOLE = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*)(?::([-+<>^=#,.%0-9A-Za-z]{0,8}))?\}")
+_HOLE = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*)(?::([-+<>^=#,.%0-9A-Za-z]{0,8}))?\}|[{}][^{}]*")
 
 
 class Binders:
@@ -151,10 +151,7 @@ class Makers:
         here = dict(zip(self.planned.axes, cell, strict=True))
         raw = copy.deepcopy(bound.parameters) if bound.uses or self.texts else bound.parameters
         for inner, use in bound.uses.items():
-            target: Any = raw
-            for part in inner[:-1]:
-                target = target[part]
-            target[inner[-1]] = self.axes[use.name].value(here[use.name], use.field)
+            put(raw, inner, self.axes[use.name].value(here[use.name], use.field))
         for name, text in self.texts.items():
             try:
                 raw[name] = fill_holes(text, here)
@@ -170,6 +167,20 @@ class Makers:
         return plugin, canonical(plugin.model_dump(mode="json")), seed
 
 
+def judge(spec: Spec, bound: Bound, reading: Reading, problems: Problems) -> None:
+    """Check the parameters of a step that has no cells because something else is wrong with it.
+
+    Each axis stands for its first value. Text with holes is judged once there are cells.
+    """
+    raw = copy.deepcopy(bound.parameters)
+    for inner, use in bound.uses.items():
+        axis = spec.axes[use.name]
+        put(raw, inner, axis.value(axis.labels[0], use.field))
+    for inner in bound.unread:
+        raw.pop(str(inner[0]), None)
+    make(bound, raw, reading, problems, {inner[0] for inner in bound.unread})
+
+
 def fill_holes(text: str, here: Mapping[str, Label]) -> str:
     """Return text with `{axis}` and `{axis:.2f}` filled in; `{{` and `}}` stand for braces.
 
@@ -178,13 +189,23 @@ def fill_holes(text: str, here: Mapping[str, Label]) -> str:
 
     def fill(match: re.Match[str]) -> str:
         name, form = match[1], match[2]
-        if name is None:
+        if match[0] in ("{{", "}}"):
             return match[0][0]
+        if name is None:
+            raise ValueError(
+                f"{match[0]!r} is no hole; write {{axis}} or {{axis:.2f}}, "
+                "and {{ or }} for a brace"
+            )
         if name not in here:
             raise ValueError(
                 f'no axis "{name}" here to fill {match[0]}{near(name, here)} '
                 f"(there are: {listed(here)})"
             )
-        return format(here[name], form) if form else shown(here[name])
+        try:
+            return format(here[name], form) if form else shown(here[name])
+        except ValueError as error:
+            raise ValueError(
+                f"{match[0]} does not fit {name}={shown(here[name])}: {error}"
+            ) from error
 
     return _HOLE.sub(fill, text)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from runner.expression import ExpressionError, explain, parse
+from runner.expression import ExpressionError, explain, is_claim, parse
 from runner.plugin import Plugin
 from runner.types import Table, Verdict
 
@@ -22,9 +22,11 @@ class Check(Plugin):
     def check_parameters(self) -> str | None:
         """Return what is wrong with the expression, or None."""
         try:
-            parse(self.check)
+            tree = parse(self.check).tree
         except ExpressionError as error:
-            return f"check {error}"
+            return str(error)
+        if not is_claim(tree):
+            return "is a number or text, neither true nor false; compare it, as in max(x) < 1"
         return None
 
     def run(self, table: Table | None = None, **slices: Table) -> Verdict:

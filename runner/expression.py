@@ -71,6 +71,8 @@ FUNCTIONS: dict[str, tuple[int, int, str]] = {
     "where": (3, 3, "where(condition, a, b), row by row"),
     "close": (3, 3, "close(a, b, tolerance): |a - b| <= tolerance"),
 }
+_TRUTHS = ("all", "any", "increasing", "decreasing", "isfinite", "close")
+_PASSING = ("min", "max", "first", "last", "minimum", "maximum", "where")  # truths of truths
 _REDUCING = ("max", "min", "all")  # a comparison of one of these is decided by one row
 
 
@@ -142,6 +144,22 @@ def _check(node: ast.expr, names: list[tuple[str, str | None]]) -> None:
             raise ExpressionError(f"may not contain {ast.unparse(node)!r}")
     for part in parts:
         _check(part, names)
+
+
+def is_claim(tree: ast.expr) -> bool:
+    """Whether a value can be true or false: a comparison, a column, a function of truths."""
+    match tree:
+        case ast.Compare() | ast.Name() | ast.Attribute() | ast.Constant(value=bool()):
+            return not (isinstance(tree, ast.Name) and tree.id in ("pi", "e", "tau"))
+        case ast.BoolOp(values=parts):
+            return all(map(is_claim, parts))
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return is_claim(operand)
+        case ast.Call(func=ast.Name(id=name), args=[*_, last]) if name in _PASSING:
+            return is_claim(last)
+        case ast.Call(func=ast.Name(id=name)):
+            return name in _TRUTHS
+    return False
 
 
 def check_names(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runner.bind import Bound, Filled, marked_fields
-from runner.errors import Where, listed, near
+from runner.errors import Where, given, listed, near
 from runner.expression import ExpressionError, check_names, parse
 from runner.numbers import number
 from runner.plan import Planned
@@ -59,6 +59,10 @@ class Kinds:
         base = outputs.get("")
         if name is None and base is None:
             fitting = [n for n, kind in outputs.items() if kind in takes]
+            if not fitting:
+                wanted = " or ".join(t.__name__ for t in takes)
+                there = listed(f"@{reference.step}.{n} ({k.__name__})" for n, k in outputs.items())
+                return f"takes a {wanted}; {reference.text} has {there}"
             if len(fitting) != 1:
                 return f"{reference.text} has several outputs; write one of " + listed(
                     f"@{reference.step}.{n}" for n in outputs
@@ -93,7 +97,7 @@ class Kinds:
         values: Iterable[Any] = [wanted]
         if use is not None:
             if use.name not in self.spec.axes:
-                return f'no axis "{use.name}"'
+                return None  # told where the reference was read
             values = self.spec.axes[use.name].labels
         kept: set[int] = set()
         for node in self.planned[source.step.name].nodes.values():
@@ -169,7 +173,9 @@ class Kinds:
         cells = {}
         for name, value in list(bound.where.items()):
             where = (*step.where, "where", name)
-            if name in axes:
+            if name in self.spec.broken:
+                self.problems.follow()
+            elif name in axes:
                 cells[name] = bound.where[name] = self._labels(name, value, where)
             elif name in gathers:
                 bound.where[name] = self._labels(name, value, where)
@@ -196,8 +202,9 @@ class Kinds:
                 with suppress(ValueError):
                     label = next((v for v in labels if v == number(wanted)), None)
             if label is None:
-                hint = near(str(wanted), map(str, labels)) or f" (it has: {listed(labels)})"
-                self.problems.add(where, f"axis {axis} has no value {wanted!r}{hint}")
+                hint = near(wanted, map(str, labels)) if isinstance(wanted, str) else ""
+                hint = hint or f" (it has: {listed(map(given, labels))})"
+                self.problems.add(where, f"axis {axis} has no value {given(wanted)}{hint}")
             else:
                 found.append(label)
         return found

@@ -9,7 +9,7 @@ import copy
 import math
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
 from pathlib import Path
@@ -19,7 +19,7 @@ from runner.errors import Problem, SpecError, Where, given, listed, near
 
 _SYNTAX = re.compile(r"^(.*?) ?\(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
 
-_REWORDED = (
+_REWORDED: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"^illegal character '\\n'$", "a text is not closed on its line"),
     (r"^unterminated string$", "a text is not closed"),
     (r"^cannot overwrite a value$", "this key is given twice"),
@@ -86,8 +86,9 @@ def read(path: Path, profile: str | None = None, sets: Sequence[str] = ()) -> La
     layers = Layers(path)
     _read_into(layers, path, [])
     profiles = layers.data.pop("profiles", {})
+    _check_profiles(layers, profiles)
     if profile is not None:
-        if not isinstance(profiles, dict) or profile not in profiles:
+        if profile not in profiles:
             message = (
                 f'no profile "{profile}"{near(profile, profiles)} (there are: {listed(profiles)})'
             )
@@ -97,10 +98,20 @@ def read(path: Path, profile: str | None = None, sets: Sequence[str] = ()) -> La
     for option in sets:
         _set(layers, option)
     _refuse_alien(layers.data, layers)
-    for name, table in profiles.items() if isinstance(profiles, dict) else ():
-        if not isinstance(table, dict):
-            raise SpecError([Problem(("profiles", name), "a profile is a table", path)])
     return layers
+
+
+def _check_profiles(layers: Layers, profiles: Any) -> None:
+    if not isinstance(profiles, dict):
+        message = f"must be tables such as [profiles.paper.axes], not {given(profiles)}"
+        raise LayeredError([Problem(("profiles",), message)], layers)
+    wrong = [
+        Problem(("profiles", name), f"a profile is a table, not {given(table)}")
+        for name, table in profiles.items()
+        if not isinstance(table, dict)
+    ]
+    if wrong:
+        raise LayeredError(wrong, layers)
 
 
 def _read_into(layers: Layers, path: Path, chain: list[Path]) -> None:

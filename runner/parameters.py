@@ -71,15 +71,15 @@ class InputFile:
         if isinstance(value, cls):
             return value
         if not isinstance(value, str):
-            raise PydanticCustomError("input_file", "must be the path of a file, as text")
+            raise PydanticCustomError("file_type", "must be the path of a file, as text")
         text = re.sub(r"\$\{(\w+)\}", _environment, value)
         reading = info.context
         folder = reading.folder if reading else Path.cwd()
         path = (folder / text).resolve()
         if not path.is_file():
             raise PydanticCustomError(
-                "input_file", "no such file; paths start at the spec's folder, {folder}",
-                {"folder": str(folder)},
+                "input_file", 'no such file "{path}"; paths start at the spec\'s folder, {folder}',
+                {"path": value, "folder": str(folder)},
             )  # fmt: skip
         return cls(path, reading.digest(path) if reading else file_digest(path))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.bind import Bound, Reading, bind, is_renderer
-from runner.cells import Binders, Makers
+from runner.cells import Binders, Makers, judge
 from runner.errors import listed, near
 from runner.identity import assign
 from runner.kinds import Kinds
@@ -18,6 +18,7 @@ from runner.registry import Registry
 from runner.spec import AxisUse, Problems, Reference, Spec, axis_use, resolved_names
 from runner.view import view_paths
 
+MOST_ALIKE = 8  # values of axes that do not fit, told of one step
 GATHERED_BY_DEFAULT = ("renderers", "expect", "hypotheses")
 
 
@@ -50,6 +51,7 @@ class _Planner:
         self.spec = spec
         self.registry = registry
         self.problems = Problems(spec.layers)
+        self.problems.found += spec.found
         self.kinds = Kinds(spec, self.problems)
         self.reading = Reading(spec.path.parent)
         self.planned = self.kinds.planned
@@ -60,40 +62,32 @@ class _Planner:
                 hint = near(name, self.spec.steps)
                 self.problems.add((), f'--allow-stale {name}: no step "{name}"{hint}')
         bounds = {}
+        unbound = set(self.spec.broken)
         for step in self.spec.steps.values():
             bound = bind(self.spec, step, self.registry, self.problems)
-            if bound is not None:
+            if bound is not None and bound.sound:
                 bounds[step.name] = bound
-        self._known_steps(bounds)
+            elif bound is not None:
+                judge(self.spec, bound, self.reading, self.problems)
+            else:
+                unbound.add(step.name)
         broken = set(self.spec.steps) - set(bounds)
         for name in self._order(bounds):
             if name in bounds:
                 needs = {r.step for f in bounds[name].ports.values() for r in f.references}
-                if not needs & broken and self._step(bounds[name]):
+                needs.update(bounds[name].requires)
+                if needs & broken:
+                    judge(self.spec, bounds[name], self.reading, self.problems)
+                elif self._step(bounds[name]):
                     continue
             broken.add(name)
-        if not self.problems.found:
+        if not unbound:
             self._unused()
-            self._views()
+        self._views()
         self.problems.stop()
         return Plan(self.spec, self.planned)
 
     # -- order ---------------------------------------------------------------------------------
-
-    def _known_steps(self, bounds: dict[str, Bound]) -> None:
-        for bound in bounds.values():
-            for filled in bound.ports.values():
-                for reference in list(filled.references):
-                    if reference.step not in self.spec.steps:
-                        known = list(self.spec.steps)
-                        hint = near(reference.step, known) or f" (there are: {listed(known, 12)})"
-                        self.problems.add(reference.where, f'no step "{reference.step}"{hint}')
-                        filled.references.remove(reference)
-            for position, name in enumerate(bound.requires):
-                if name not in self.spec.steps or self.spec.steps[name].family != "expect":
-                    known = [s.name for s in self.spec.steps.values() if s.family == "expect"]
-                    where = (*bound.step.where, "requires", position)
-                    self.problems.add(where, f'no expectation "{name}"{near(name, known)}')
 
     def _order(self, bounds: dict[str, Bound]) -> list[str]:
         graph = {
@@ -104,17 +98,18 @@ class _Planner:
         try:
             ranked = list(TopologicalSorter(graph).static_order())
         except CycleError as error:
-            cycle = error.args[1]
-            where = bounds[cycle[0]].step.where
-            chain = " -> ".join(reversed(cycle))
-            self.problems.add(where, f"steps need one another: {chain}", "table")
+            ring = error.args[1][:0:-1]  # from reader to what it reads, each step once
+            start = ring.index(next(name for name in bounds if name in ring))
+            chain = " -> ".join([*ring[start:], *ring[:start], ring[start]])
+            message = f"steps need one another: {chain}" if len(ring) > 1 else "needs itself"
+            self.problems.add(bounds[ring[start]].step.where, message, "table")
             self.problems.stop()
         return ranked
 
     # -- one step ------------------------------------------------------------------------------
 
     def _step(self, bound: Bound) -> bool:
-        before = len(self.problems.found)
+        before = self.problems.count
         own = self._own_axes(bound)
         inputs = {
             reference: self.kinds.input_axes(reference)
@@ -127,16 +122,16 @@ class _Planner:
         keep = self._kept(bound, own, inputs)
         axes = tuple(name for name in self.spec.axes if name in keep)
         planned = Planned(bound, axes)
-        if len(self.problems.found) > before:
+        if self.problems.count > before:
             return False
         planned.columns = self.kinds.own_columns(bound, axes)
         self.kinds.check_columns(bound)
         where = self.kinds.check_where(bound, axes, inputs)
-        if len(self.problems.found) > before:
+        if self.problems.count > before:
             return False
         self.planned[bound.step.name] = planned
         self._cells(planned, where)
-        return len(self.problems.found) == before
+        return self.problems.count == before
 
     def _own_axes(self, bound: Bound) -> set[str]:
         own = {use.name for use in bound.uses.values()}
@@ -156,7 +151,9 @@ class _Planner:
         everything = own.union(*inputs.values()) if inputs else own
         for word, names in (("over", bound.over), ("per", bound.per)):
             for position, name in enumerate(names or ()):
-                if name not in everything:
+                if name in self.spec.broken:
+                    self.problems.follow()
+                elif name not in everything:
                     hint = near(name, everything) or f" (it varies over: {listed(everything)})"
                     message = f'{step.name} does not vary over "{name}"{hint}'
                     self.problems.add((*step.where, word, position), message)
@@ -168,8 +165,10 @@ class _Planner:
             keep = everything
         for name in sorted(own - keep):
             if name not in self._checkpoint_axes(bound):
-                message = f'{step.name} names "${name}" itself, so it cannot gather over {name}'
-                self.problems.add(step.where, message, "table")
+                word = "over" if bound.over is not None else "per"
+                cure = "take it out of over" if word == "over" else f'write per = ["{name}"]'
+                message = f'{step.name} uses "${name}", so it cannot gather over {name}; {cure}'
+                self.problems.add((*step.where, word), message, "table")
         return keep
 
     def _checkpoint_axes(self, bound: Bound) -> set[str]:
@@ -191,10 +190,13 @@ class _Planner:
         binders = Binders(self.kinds, planned)
         ports_of = {name: binders.binder(name, f) for name, f in bound.ports.items()}
         makers = Makers(self.spec, planned, self.reading, self.problems)
+        most = self.problems.count + MOST_ALIKE
         for cell in itertools.product(*choices):
             made = makers.at(cell)
             if made is None:
-                return
+                if self.problems.count >= most:
+                    return
+                continue
             ports = {}
             for name, binder in ports_of.items():
                 binding = binder(cell)
@@ -207,7 +209,7 @@ class _Planner:
             for name in bound.requires:
                 node.requires += self._required(name, planned.axes, cell)
             planned.nodes[cell] = node
-        if not planned.nodes:
+        if not all(choices):
             self.problems.add((*bound.step.where, "where"), "leaves no cell", "key")
 
     def _required(self, name: str, axes: tuple[str, ...], cell: Cell) -> list[Node]:

@@ -100,8 +100,11 @@ class Registry:
         root = self._root_of(family, name)
         if root is None:
             known = self.names(family)
+            hint = near(name, known)
+            if other := next((f for f in FAMILIES if name in self.names(f)), None):
+                hint = f"; it is in {other}: write [{other}.NAME]"
             raise KeyError(
-                f'no such plugin in {family}: "{name}"{near(name, known)}'
+                f'no such plugin in {family}: "{name}"{hint}'
                 f" (there are: {listed(known, 12)}; runner list {family})"
             )
         file = root.folder / family / f"{name}.py"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.axes import Axis, AxisError, read_axis
-from runner.errors import Problem, Where, listed, near
+from runner.errors import Problem, Where, given, listed, near
 from runner.layers import LayeredError, Layers, Origin, read
 
 FAMILY_KEYS = ("data", "models", "trainers", "perturbations", "probes", "renderers")
@@ -69,6 +69,8 @@ class Spec:
     markers: dict[str, list[str]]
     layers: Layers
     used_names: set[str] = field(default_factory=set)  # axes and params that something uses
+    found: list[Problem] = field(default_factory=list)  # what is wrong with the shape
+    broken: set[str] = field(default_factory=set)  # axes, params and steps that are there, unread
 
     @property
     def name(self) -> str:
@@ -82,9 +84,15 @@ class Problems:
     def __init__(self, layers: Layers) -> None:
         self.layers = layers
         self.found: list[Problem] = []
+        self.count = 0  # of what stops a step: the problems, and all that follows from one
+
+    def follow(self) -> None:
+        """Note that something cannot be judged because of a problem told elsewhere."""
+        self.count += 1
 
     def add(self, where: Where, message: str, at: str = "value") -> None:
         """Note a problem once."""
+        self.count += 1
         problem = Problem(where, message, at=at)
         if problem not in self.found:
             self.found.append(problem)
@@ -103,16 +111,18 @@ def load(
 ) -> Spec:
     """Return the spec of a file, a profile and command-line overrides.
 
-    Raises: SpecError with every problem of its shape.
+    What is wrong with its shape is in `found`, so that the plan can add what else is wrong.
+    Raises: SpecError when there is no table to judge: unreadable files, broken TOML.
     """
     layers = read(path.resolve(), profile, sets)
     problems = Problems(layers)
     data = layers.data
     for key in data:
         if key not in TOP_KEYS:
-            problems.add((key,), f'unknown key "{key}"{near(key, TOP_KEYS)}', "key")
+            there = near(key, TOP_KEYS) or f" (there are: {listed(TOP_KEYS, 20)})"
+            problems.add((key,), f'unknown key "{key}"{there}', "key")
     _sweep(layers, sweeps, problems)
-    steps = _steps(data, problems)
+    steps, named = _steps(data, problems)
     spec = Spec(
         path=path.resolve(),
         title=_typed(data, "title", str, path.stem, problems),
@@ -123,22 +133,34 @@ def load(
         markers=_typed(data, "markers", dict, {}, problems),
         layers=layers,
     )
+    for key, known in (("axes", set(spec.axes)), ("params", set(spec.params))):
+        written = data.get(key, {})
+        spec.broken |= set(written) - known if isinstance(written, dict) else set()
+    spec.broken |= named - set(steps)
+    seed = spec.seed
+    if seed < 0 if isinstance(seed, int) else axis_use(seed) is None:
+        problems.add(("seed",), not_a_seed(spec.seed))
     for name in spec.params:
         if name in spec.axes:
             problems.add(("params", name), f'"{name}" is both an axis and a parameter', "key")
         if not NAME.match(name):
             problems.add(("params", name), f'"{name}" is not a name (letters, digits, _)', "key")
-    if not steps and not problems.found:
+    if not named and not problems.found:
         problems.add((), "has no steps; add one such as [probes.llc] with use = ...")
-    problems.stop()
+    spec.found = problems.found
     return spec
+
+
+def not_a_seed(value: Any) -> str:
+    """Return what is wrong with a seed."""
+    return f"a seed is a whole number, at least 0, not {given(value)}"
 
 
 def _typed(data: dict[str, Any], key: str, kind: Any, default: Any, problems: Problems) -> Any:
     value = data.get(key, default)
     if not isinstance(value, kind) or isinstance(value, bool):
         wanted = {str: "text", dict: "a table"}.get(kind, "a whole number")
-        problems.add((key,), f"must be {wanted}, not {value!r}")
+        problems.add((key,), f"must be {wanted}, not {given(value)}")
         return default
     return value
 
@@ -179,15 +201,23 @@ def _sweep(layers: Layers, sweeps: Sequence[str], problems: Problems) -> None:
         layers.origins["axes", name] = Origin(None, (), f"--sweep {option}")
 
 
-def _steps(data: dict[str, Any], problems: Problems) -> dict[str, Step]:
+def _steps(data: dict[str, Any], problems: Problems) -> tuple[dict[str, Step], set[str]]:
+    """Return the steps that can be read, and the names of all."""
     bodies: dict[str, tuple[str, Any]] = {}
+    named = {
+        n
+        for key, table in data.items()
+        if key not in TOP_KEYS and isinstance(table, dict)
+        for n in table
+    }
     for family in (*FAMILY_KEYS, *CHECK_KEYS):
         for name, body in _typed(data, family, dict, {}, problems).items():
             where = (family, name)
+            named.add(name)
             if not NAME.match(name):
                 problems.add(where, f'"{name}" is not a name (letters, digits, _)', "key")
             elif not isinstance(body, dict):
-                problems.add(where, f"a step is a table, not {body!r}", "key")
+                problems.add(where, f"a step is a table, not {given(body)}")
             elif name in bodies:
                 other = bodies[name][0]
                 problems.add(where, f'step name "{name}" is taken by [{other}.{name}]', "table")
@@ -195,21 +225,26 @@ def _steps(data: dict[str, Any], problems: Problems) -> dict[str, Step]:
                 bodies[name] = (family, body)
     steps = {}
     for name, (family, _) in bodies.items():
+        before = problems.count
         body = _liked(name, bodies, problems, [])
+        if problems.count > before:
+            continue
         use = body.pop("use", None)
         if family in CHECK_KEYS:
             if use is not None:
                 problems.add((family, name, "use"), "a check has no plugin; take `use` out", "key")
             use = "check"
         elif not isinstance(use, str):
-            message = (
-                f'needs `use = "..."`, the name of a plugin in {family} (runner list {family})'
-                if use is None else f"must be the name of a plugin in {family}, as text"
-            )  # fmt: skip
-            problems.add((family, name) if use is None else (family, name, "use"), message, "table")
+            wanted = f"the name of a plugin in {family}"
+            if use is None:
+                message = f'needs `use = "..."`, {wanted} (runner list {family})'
+                problems.add((family, name), message, "table")
+            else:
+                message = f"must be {wanted}, as text, not {given(use)}"
+                problems.add((family, name, "use"), message)
             continue
         steps[name] = Step(name, family, use, body, (family, name))
-    return steps
+    return steps, named
 
 
 def _liked(
@@ -273,6 +308,9 @@ def leaves(value: Any, where: Where) -> Iterator[tuple[Where, Any]]:
 def resolved_names(spec: Spec, use: AxisUse, problems: Problems, where: Where) -> str | None:
     """Check that an axis or parameter is there; return "axis", "param" or None."""
     spec.used_names.add(use.name)
+    if use.name in spec.broken:
+        problems.follow()
+        return None
     if use.name in spec.axes:
         wrong = spec.axes[use.name].check_field(use.field)
         if wrong:

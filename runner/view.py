@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from runner.errors import StoreError
 
-RESERVED = ("run.json", "report.html", "report.md")
+RESERVED = ("run.json", "report.html", "report.md", "failed")
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]+\Z")
 _BAD = set('\\<>:"|?*') | {chr(c) for c in range(32)}
 
 
@@ -22,12 +24,19 @@ def view_paths(plugin: Any) -> tuple[str, ...]:
     text = str(plugin.path)
     if path.is_absolute() or ".." in path.parts or text.startswith("~"):
         raise ValueError(f"{text!r} leaves the view folder; write a path below it")
-    if not path.name or set(text) & _BAD or any(part.startswith(".") for part in path.parts):
-        raise ValueError(f"{text!r} cannot be the name of a view")
-    if text in RESERVED:
-        raise ValueError(f"{text!r} is the runner's own; choose another name")
+    if not path.name:
+        raise ValueError("is empty; write the name of a file, such as heatmap.png")
+    if bad := sorted(set(text) & _BAD):
+        raise ValueError(f"{text!r} may not contain {bad[0]!r}; folders are parted by /")
+    if any(part.startswith(".") for part in path.parts):
+        raise ValueError(f"{text!r} has a part that begins with a dot; choose another name")
+    if path.parts[0].casefold() in RESERVED:
+        raise ValueError(f"{path.parts[0]!r} is the runner's own; choose another name")
     if not path.suffix:
         raise ValueError(f"{text!r} has no suffix; the suffix is the format, as in heatmap.png")
+    for suffix in plugin.suffixes():
+        if not _SUFFIX.match(suffix):
+            raise ValueError(f'the format "{suffix}" is no suffix; write it as in ".pdf"')
     return tuple(str(path.with_suffix(suffix)) for suffix in plugin.suffixes())
 
 
