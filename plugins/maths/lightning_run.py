@@ -20,6 +20,7 @@ def bare_trainer(device: str) -> pl.Trainer:
         accelerator={"cuda": "gpu"}.get(kind, kind),
         devices=[int(index or 0)] if kind == "cuda" else 1,
         max_epochs=1,
+        callbacks=[TermAsBefore()],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -50,6 +51,18 @@ def quiet() -> Iterator[None]:
                 logger.setLevel(level)
 
 
+class TermAsBefore(pl.Callback):
+    """Leave SIGTERM to whoever had it: Lightning would hold it back to the end of a batch."""
+
+    def __init__(self) -> None:
+        self.before = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, *_: object) -> None:
+        """Put the handler back that stood before Lightning's."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self.before)
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Let Ctrl-C through as KeyboardInterrupt: Lightning would exit and leave it switched off."""
@@ -58,6 +71,8 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     except SystemExit as exit_:
+        if not isinstance(exit_.__context__, KeyboardInterrupt):
+            raise
         if main:
             signal.signal(signal.SIGINT, before)
         raise KeyboardInterrupt from exit_

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sys
 
 import pytest
 
@@ -31,13 +32,21 @@ def test_quiet_puts_the_log_levels_back():
     assert logger.level == before
 
 
-def test_an_exit_of_the_loop_becomes_an_interrupt_and_gives_the_handler_back():
+def test_lightning_s_exit_on_ctrl_c_is_an_interrupt_again_and_gives_the_handler_back():
     @interruptible()
     def loop():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        raise SystemExit(1)
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            sys.exit(1)
 
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         loop()
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_any_other_exit_stays_an_exit():
+    with pytest.raises(SystemExit), interruptible():
+        sys.exit(3)

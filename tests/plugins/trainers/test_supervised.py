@@ -346,6 +346,27 @@ def test_ctrl_c_comes_through_and_still_works_afterwards():
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.usefixtures("saving")
+def test_a_termination_is_dealt_with_at_once_by_whoever_deals_with_it():
+    def handle(number, frame):
+        raise SystemExit(143)
+
+    steps = []
+
+    def terminate(done, total, unit):
+        steps.append(done)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        with pytest.raises(SystemExit, match="143"):
+            train(recipe(), here=Circumstance(progress=terminate))
+        assert signal.getsignal(signal.SIGTERM) is handle
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert steps == [1]
+
+
 def test_wrong_data_is_named():
     with pytest.raises(RunnerError, match="no split 'val'"):
         train(recipe(evaluate=("val", "test")))
