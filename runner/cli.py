@@ -72,12 +72,16 @@ def run(  # noqa: PLR0917  # one argument for each option
     _check_device(device)
     signal.signal(signal.SIGTERM, _as_interrupt)
     code = 0
-    for journey in _prepared(specs, **wish):
-        if len(specs) > 1 or not quiet:
-            click.echo(f"{_near(journey.spec.path)}: {journey.spec.title}")
-        code = max(code, _run_one(journey, options, verbose, quiet))
-        if code == EXIT_INTERRUPTED:
-            break
+    try:
+        for journey in _prepared(specs, **wish):
+            if len(specs) > 1 or not quiet:
+                click.echo(f"{_near(journey.spec.path)}: {journey.spec.title}")
+            code = max(code, _run_one(journey, options, verbose, quiet))
+            if code == EXIT_INTERRUPTED:
+                break
+    except KeyboardInterrupt:  # while planning or drawing; nothing stored is lost
+        click.echo("interrupted; run the same command again to go on", err=True)
+        code = EXIT_INTERRUPTED
     sys.exit(code)
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from runner.check import Check
 from runner.codec import Reader, Writer
-from runner.errors import Failure, RunnerError, StoreError
+from runner.errors import Failure, PluginError, RunnerError, StoreError
 from runner.plugin import Plugin, signature
 from runner.registry import Registry
 from runner.store import Record, Store
@@ -133,8 +133,7 @@ class Workshop:
                 failure = Failure("StoreError", str(error))
                 return [replace(d, record=None, failure=d.failure or failure) for d in results]
         for done in results:
-            if done.record is not None:
-                self.store.drop_scratch(done.key)
+            self.store.drop_scratch(done.key, only_empty=done.record is None)
         return results
 
     def _singly(self, parcel: Parcel) -> Iterator[Done]:
@@ -147,33 +146,43 @@ class Workshop:
         try:
             with _captured(log):
                 value = self._run(work, device, threads)
-            return self._stored(work, value, time.perf_counter() - started, log.getvalue())
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return _failed(work, error, time.perf_counter() - started, log.getvalue())
+        return self._kept(work, value, time.perf_counter() - started, log.getvalue())
 
     def _fused(self, parcel: Parcel) -> Iterator[Done]:
-        """Run one batch; a node whose batch failed is tried alone, so that its mates survive."""
-        done = 0
+        """Run one batch; when it fails, each node is tried alone, so that its mates survive."""
         started = time.perf_counter()
         log = io.StringIO()
+        works = parcel.works
         try:
             with _captured(log):
                 values = list(self._run_batch(parcel))
-            if len(values) != len(parcel.works):
-                name = type(parcel.works[0].plugin).__name__
-                raise ValueError(
-                    f"{name}.run_batch gave {len(values)} results for {len(parcel.works)} nodes"
-                )
-            share = (time.perf_counter() - started) / len(values)
-            for work, value in zip(parcel.works, values, strict=True):
-                yield self._stored(work, value, share, log.getvalue())
-                done += 1
+        except (Exception, SystemExit) as error:
+            if len(works) == 1:
+                yield _failed(works[0], error, time.perf_counter() - started, log.getvalue())
+            else:
+                yield from self._singly(parcel)
+            return
+        share = (time.perf_counter() - started) / len(works)
+        if len(values) != len(works):  # whose is whose cannot be known
+            name = type(works[0].plugin).__name__
+            wrong = PluginError(
+                f"{name}.run_batch gave {len(values)} results for {len(works)} nodes; it must "
+                "yield one for each, in their order"
+            )
+            for work in works:
+                yield _failed(work, wrong, share, log.getvalue())
+            return
+        for work, value in zip(works, values, strict=True):
+            yield self._kept(work, value, share, log.getvalue())
+
+    def _kept(self, work: Work, value: Any, seconds: float, log: str) -> Done:
+        """Store a result; what cannot be stored is a failure of this node alone."""
+        try:
+            return self._stored(work, value, seconds, log)
         except Exception as error:
-            if len(parcel.works) == 1:
-                yield _failed(parcel.works[0], error, time.perf_counter() - started, log.getvalue())
-                return
-            for work in parcel.works[done:]:
-                yield self._single(work, parcel.device, parcel.threads)
+            return _failed(work, error, seconds, log)
 
     # -- running -------------------------------------------------------------------------------
 
@@ -221,7 +230,7 @@ class Workshop:
                     (key, output, checkpoint), lambda: reader.load(description, output, checkpoint)
                 )
             case Fresh(work, output, checkpoint):
-                value = self._remember((work.key,), lambda: self._run(work, device, threads))
+                value = self._remember((work.key,), lambda: self._fresh(work, device, threads))
                 return _selected(value, output, checkpoint)
             case Gathered(parts, where, derive):
                 pieces = [
@@ -231,6 +240,11 @@ class Workshop:
                 return together(pieces, where, derive)
             case Stacked(axes, members):
                 return _stacked(axes, [(c, self._value(s, device, threads)) for c, s in members])
+
+    def _fresh(self, work: Work, device: str, threads: int) -> Any:
+        value = self._run(work, device, threads)
+        self.store.drop_scratch(work.key)
+        return value
 
     def _remember(self, name: Any, make: Any) -> Any:
         if name in self._memory:
@@ -251,8 +265,11 @@ class Workshop:
         _check_columns(work, value)
         writer = Writer(self.store)
         outputs = (
-            signature(type(work.plugin)).outputs if not isinstance(value, Verdict) else {"": 0}
+            {"": Verdict}
+            if isinstance(work.plugin, Check)
+            else signature(type(work.plugin)).outputs
         )
+        _check_kinds(work, value, outputs)
         if "" in outputs:
             description = writer.describe(value)
         else:
@@ -303,6 +320,17 @@ def _selected(value: Any, output: str, checkpoint: Any) -> Any:
     return getattr(value, output) if output else value
 
 
+def _check_kinds(work: Work, value: Any, outputs: Mapping[str, type]) -> None:
+    for name, kind in outputs.items():
+        given = getattr(value, name, None) if name else value
+        if not isinstance(given, kind):
+            what = f"output {name!r}" if name else "result"
+            raise TypeError(
+                f"{type(work.plugin).__name__} declares a {kind.__name__} as its {what}, "
+                f"but gave a {type(given).__name__}"
+            )
+
+
 def _check_columns(work: Work, value: Any) -> None:
     declared = set(type(work.plugin).columns)
     if isinstance(value, Table) and declared and set(value.columns) != declared:
@@ -342,7 +370,7 @@ def _input_keys(source: Source) -> Json:
             return [_input_keys(s) for _, s in members]
 
 
-def _failed(work: Work, error: Exception, seconds: float, log: str) -> Done:
+def _failed(work: Work, error: BaseException, seconds: float, log: str) -> Done:
     kind = type(error).__name__
     trace = "" if isinstance(error, RunnerError) else traceback.format_exc()
     return Done(work.key, None, Failure(kind, str(error), trace), None, log, seconds)

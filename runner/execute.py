@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import heapq
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from runner.compute import Done
@@ -58,17 +60,16 @@ class Run:
     results: dict[str, Result] = field(default_factory=dict)
     interrupted: bool = False
 
-    @property
+    @cached_property
     def progress(self) -> Path:
         """The folder of this run's progress files."""
-        return self.store.folder / "progress" / self.token
+        return self.store.progress(self.token)
 
     def execute(self) -> list[Result]:
         """Compute what is missing; return one result for each node that is stored or failed."""
         missing = self._look_up()
+        self.store.clean()
         if missing:
-            self.store.clean()
-            self.progress.mkdir(parents=True, exist_ok=True)
             loop = _Loop(self, missing)
             try:
                 loop.work()
@@ -76,7 +77,8 @@ class Run:
                 self.interrupted = True
             finally:
                 loop.stop()
-                self._drop_progress()
+                shutil.rmtree(self.progress, ignore_errors=True)
+                self.store.clean()  # what a killed worker left
             for node in missing.values():
                 if node.key not in self.results:
                     self._note(Result(node, NOT_RUN))
@@ -107,11 +109,6 @@ class Run:
     def note_blocked(self, node: Node, status: str) -> None:
         """Note that a node cannot be computed because of another."""
         self._note(Result(node, status))
-
-    def _drop_progress(self) -> None:
-        for file in self.progress.glob("*"):
-            file.unlink(missing_ok=True)
-        self.progress.rmdir()
 
 
 def _verdict(record: Record) -> Verdict | None:
@@ -152,8 +149,10 @@ class _Loop:
                 return
             self._submit()
             finished, _ = wait(self.running, timeout=0.2, return_when=FIRST_COMPLETED)
-            for future in finished:
-                self._finish(future)
+            # Those that succeeded first: one broken worker takes the futures of all others along.
+            for future in sorted(finished, key=lambda f: f.exception() is not None):
+                if future in self.running:
+                    self._finish(future)
             running = {str(n): self.groups[n] for n in self.running.values()}
             self.run.tick(running, self.run.progress)
 
@@ -164,11 +163,14 @@ class _Loop:
 
     def _submit(self) -> None:
         workers = self.run.options.workers
+        if any(number in self.tries for number in self.running.values()):
+            return
         busy = sum(min(self.groups[n].threads, workers) for n in self.running.values())
         while self.ready:
             number, group = self.ready[0]
             need = min(group.threads, workers)
-            if busy + need > workers:
+            suspect = number in self.tries  # runs alone, so that it is known who kills workers
+            if busy + need > workers or (suspect and self.running):
                 return
             heapq.heappop(self.ready)
             busy += need
@@ -179,7 +181,7 @@ class _Loop:
                 self.run.store.folder, self.run.registry, self.run.token, self.run.progress
             )
             self.running[self.pool.submit(compute_here, handed, place)] = number
-            if workers == 1:
+            if workers == 1 or suspect:
                 return
 
     def _finish(self, future: Future[list[Done]]) -> None:
@@ -199,27 +201,44 @@ class _Loop:
             self._settled(key)
 
     def _lost(self, number: int, error: BaseException) -> None:
-        """Try a group again whose worker died (once), else count its nodes as failed."""
-        group = self.groups[number]
-        broken = type(error).__name__ in ("TerminatedWorkerError", "BrokenProcessPool")
-        self.tries[number] = self.tries.get(number, 0) + 1
-        if broken:
-            self.stop()
-            self.pool = None
-            for other in list(self.running):
-                again = self.running.pop(other)
-                heapq.heappush(self.ready, (again, self.groups[again]))
-        if broken and self.tries[number] < _TRIES:
-            heapq.heappush(self.ready, (number, group))
+        """Try groups again whose worker died (once, and then alone), else count them as failed."""
+        if type(error).__name__ not in ("TerminatedWorkerError", "BrokenProcessPool"):
+            self._fail(number, type(error).__name__, f"{error}")
             return
-        message = f"{error}"
-        if broken:
-            message = (
-                "its worker process was killed twice (out of memory?); try fewer workers, -n 1"
-            )
+        self.stop()
+        self.pool = None
+        self.run.store.refresh()
+        others = [f for f in self.running if not f.done() or f.exception() is not None]
+        for again in sorted([number, *(self.running.pop(other) for other in others)]):
+            self.tries[again] = self.tries.get(again, 0) + 1
+            self._keep_stored(again)
+            if not self.groups[again].nodes:
+                continue
+            if self.tries[again] < _TRIES:
+                heapq.heappush(self.ready, (again, self.groups[again]))
+            else:
+                cure = "its worker process was killed twice (out of memory?); try fewer workers"
+                self._fail(again, type(error).__name__, cure)
+
+    def _keep_stored(self, number: int) -> None:
+        """Note the nodes of a group that their worker had stored before it died."""
+        group = self.groups[number]
+        stored = {n.key: r for n in group.nodes if (r := self.run.store.get(n.key)) is not None}
+        rest = tuple(node for node in group.nodes if node.key not in stored)
+        self.groups[number] = Group(group.step, rest, group.fused, group.threads)
         for node in group.nodes:
+            if (record := stored.get(node.key)) is not None:
+                done = Done(
+                    node.key, record, verdict=_verdict(record), log=record["log"],
+                    seconds=record["seconds"],
+                )  # fmt: skip
+                self.run.note_done(node, done)
+                self._settled(node.key)
+
+    def _fail(self, number: int, kind: str, message: str) -> None:
+        for node in self.groups[number].nodes:
             self.failures += 1
-            self.run.note_done(node, Done(node.key, None, Failure(type(error).__name__, message)))
+            self.run.note_done(node, Done(node.key, None, Failure(kind, message)))
             self._settled(node.key)
 
     def _settled(self, key: str) -> None:

@@ -38,7 +38,9 @@ def assign(
         code = digest(planned.code)
         for node in planned.nodes.values():
             node.recipe = _recipe(planned, node)
-            node.key = digest([node.recipe, code, [source.key for source in node.inputs()]])
+            # What is required counts: a verdict must not outlive the check it was allowed by.
+            sources = [source.key for source in [*node.inputs(), *node.requires]]
+            node.key = digest([node.recipe, code, sources])
             if stale_key is not None and name in allow_stale:
                 node.key = stale_key(node.recipe) or node.key
     plugins.save()

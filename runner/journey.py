@@ -94,8 +94,12 @@ def travel(journey: Journey, options: Options, watch: Watch) -> Run:
     finally:
         watch.close()
     placed = place_views(journey, run.results.values())
-    write_failures(journey, run.results.values())
-    write_manifest(journey, run, placed, started, options)
+    try:
+        write_failures(journey, run.results.values())
+        write_manifest(journey, run, placed, started, options)
+    except OSError as error:
+        cure = f"{error.strerror}; free some space or choose another --artifacts folder"
+        raise StoreError(f"cannot write below {journey.views}: {cure}") from error
     return run
 
 

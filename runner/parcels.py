@@ -32,7 +32,7 @@ def groups(plan: Plan, missing: Mapping[str, Node]) -> Iterator[Group]:
     """Yield the groups of the missing nodes, in the plan's order."""
     taken: set[str] = set()
     for name, planned in plan.steps.items():
-        nodes = [n for n in planned.nodes.values() if n.key not in taken]
+        nodes = list({n.key: n for n in planned.nodes.values() if n.key not in taken}.values())
         if not any(node.key in missing for node in nodes):
             continue
         fused = hasattr(planned.bound.cls, "run_batch")

@@ -212,37 +212,46 @@ class Store:
 
     def aside(self) -> Path:
         """Return a fresh path for a file being written, in the store's own file system."""
-        folder = self.folder / "aside"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise self._write_error(folder, error) from error
+        folder = self._made(self.folder / "aside")
         return folder / f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
     def scratch(self, key: str) -> Path:
         """Return the folder where an unfinished node keeps what it needs to resume."""
-        path = self.folder / "scratch" / key
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise self._write_error(path, error) from error
-        return path
+        return self._made(self.folder / "scratch" / key)
 
-    def drop_scratch(self, key: str) -> None:
-        """Remove a finished node's scratch folder, if it has one."""
-        shutil.rmtree(self.folder / "scratch" / key, ignore_errors=True)
+    def drop_scratch(self, key: str, only_empty: bool = False) -> None:
+        """Remove a node's scratch folder, if it has one: a failed node keeps what lies in it."""
+        path = self.folder / "scratch" / key
+        if only_empty:
+            with suppress(OSError):
+                path.rmdir()
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def progress(self, token: str) -> Path:
+        """Return the folder for the progress files of one run of this process."""
+        return self._made(
+            self.folder / "progress" / f"{socket.gethostname()}-{os.getpid()}-{token}"
+        )
+
+    def _made(self, folder: Path) -> Path:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._write_error(folder, error) from error
+        return folder
 
     def clean(self) -> None:
         """Remove what died half-done: this host's files of dead processes, scratch of stored nodes.
 
         What cannot be removed, or is gone already, is left: other runners may be at work.
         """
-        for path in self._entries("aside"):
+        for path in [*self._entries("aside"), *self._entries("progress")]:
             host, pid, _ = [*path.name.rsplit("-", 2), "", ""][:3]
             with suppress(OSError):
                 here = host == socket.gethostname() and pid.isdigit()
                 if (here and not _alive(int(pid))) or _age(path) > _CLEAN_AFTER:
-                    path.unlink(missing_ok=True)
+                    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         for path in self._entries("scratch"):
             if self.get(path.name) is not None:
                 self.drop_scratch(path.name)
