@@ -48,6 +48,12 @@ class Layers:
     data: dict[str, Any] = field(default_factory=dict)
     origins: dict[Where, Origin] = field(default_factory=dict)
     texts: dict[Path, str] = field(default_factory=dict)
+    overridden: bool = False  # by a profile or the command line
+
+    def mentions(self, name: str) -> bool:
+        """Whether some file writes `$name`, be it overridden."""
+        pattern = re.compile(rf"\${name}\b")
+        return any(pattern.search(text) for text in self.texts.values())
 
     def origin(self, where: Where) -> Origin:
         """Return the origin of the longest known prefix of `where`, extended by the rest."""
@@ -97,7 +103,9 @@ def read(path: Path, profile: str | None = None, sets: Sequence[str] = ()) -> La
         layers.merge(profiles[profile], origin)
     for option in sets:
         _set(layers, option)
-    _refuse_alien(layers.data, layers)
+    layers.overridden = profile is not None or bool(sets)
+    if problems := alien(layers.data, ()):
+        raise LayeredError(problems, layers)
     return layers
 
 
@@ -215,25 +223,17 @@ def _paths_to(table: dict[str, Any], key: str) -> list[tuple[str, ...]]:
     return found
 
 
-def _refuse_alien(data: Any, layers: Layers) -> None:
-    """Refuse what TOML has and a spec has not: infinities, nan and dates."""
-    problems = []
-
-    def walk(value: Any, where: Where) -> None:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                walk(inner, (*where, key))
-        elif isinstance(value, list):
-            for position, inner in enumerate(value):
-                walk(inner, (*where, position))
-        elif isinstance(value, float) and not math.isfinite(value):
-            problems.append(Problem(where, f"{value} is not a finite number"))
-        elif isinstance(value, (date, time)):
-            problems.append(Problem(where, f'{value} is a date; write it as text, "{value}"'))
-
-    walk(data, ())
-    if problems:
-        raise LayeredError(problems, layers)
+def alien(value: Any, where: Where) -> list[Problem]:
+    """Return a problem for each value that TOML has and a spec has not: infinities, nan, dates."""
+    if isinstance(value, dict):
+        return [p for key, inner in value.items() for p in alien(inner, (*where, key))]
+    if isinstance(value, list):
+        return [p for place, inner in enumerate(value) for p in alien(inner, (*where, place))]
+    if isinstance(value, float) and not math.isfinite(value):
+        return [Problem(where, f"{value} is not a finite number")]
+    if isinstance(value, (date, time)):
+        return [Problem(where, f'{value} is a date; write it as text, "{value}"')]
+    return []
 
 
 class LayeredError(SpecError):

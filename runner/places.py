@@ -66,7 +66,7 @@ class Places:
                 self._pair(child, where)
 
     def _pair(self, node: Any, base: Where) -> None:
-        key, value = node.children[0], node.children[-1]
+        key, value = [c for c in node.children if c.is_named and c.type != "comment"][:2]
         where = (*base, *self._parts(key))
         for end in range(len(base) + 1, len(where) + 1):
             self._keys.setdefault(where[:end], key)

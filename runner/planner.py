@@ -228,6 +228,9 @@ class _Planner:
     def _unused(self) -> None:
         for kind, names in (("axes", self.spec.axes), ("params", self.spec.params)):
             for name in names:
+                layers = self.spec.layers
+                if layers.overridden and layers.mentions(name):
+                    continue  # what used it has another value in this run
                 if name not in self.spec.used_names:
                     word = "axis" if kind == "axes" else "parameter"
                     message = f'{word} "{name}" is used by no step; write "${name}" or take it out'

@@ -11,7 +11,7 @@ from typing import Any
 
 from runner.axes import Axis, AxisError, read_axis
 from runner.errors import Problem, Where, given, listed, near
-from runner.layers import LayeredError, Layers, Origin, read
+from runner.layers import LayeredError, Layers, Origin, alien, read
 
 FAMILY_KEYS = ("data", "models", "trainers", "perturbations", "probes", "renderers")
 CHECK_KEYS = ("expect", "hypotheses")
@@ -183,12 +183,18 @@ def _sweep(layers: Layers, sweeps: Sequence[str], problems: Problems) -> None:
     import tomllib
 
     for option in sweeps:
-        name, _, text = option.partition("=")
-        axes = layers.data.setdefault("axes", {})
-        if name not in layers.data.get("params", {}) and name not in axes:
-            known = [*layers.data.get("params", {}), *axes]
-            hint = near(name, known)
-            problems.add((), f'--sweep {option}: no parameter "{name}" in [params]{hint}')
+        name, equals, text = (part.strip() for part in option.partition("="))
+        axes, params = layers.data.setdefault("axes", {}), layers.data.get("params", {})
+        if not isinstance(axes, dict) or not isinstance(params, dict):
+            continue  # what they should be is told below
+        if not equals or not name or not text:
+            message = f"--sweep {option}: write name=a,b,c, for example --sweep lr=1e-3,1e-4"
+            problems.add((), message)
+            continue
+        if name not in params and name not in axes:
+            known = [*params, *axes]
+            hint = near(name, known) or f" (there are: {listed(known)})"
+            problems.add((), f'--sweep {option}: no parameter or axis "{name}"{hint}')
             continue
         values = []
         for part in text.split(","):
@@ -196,9 +202,12 @@ def _sweep(layers: Layers, sweeps: Sequence[str], problems: Problems) -> None:
                 values.append(tomllib.loads(f"v = {part}")["v"])
             except tomllib.TOMLDecodeError:
                 values.append(part)
-        layers.data.get("params", {}).pop(name, None)
+        params.pop(name, None)
         axes[name] = values
+        layers.overridden = True
         layers.origins["axes", name] = Origin(None, (), f"--sweep {option}")
+        if wrong := alien(values, ("axes", name)):
+            raise LayeredError(wrong, layers)
 
 
 def _steps(data: dict[str, Any], problems: Problems) -> tuple[dict[str, Step], set[str]]:
