@@ -45,7 +45,11 @@ def _value(node: ast.expr) -> float:
                 raise ValueError(f"{ast.unparse(node)!r} is not a real number")
             return float(value)
         case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in _FUNCTIONS:
-            return _FUNCTIONS[name](_value(argument))
+            given = _value(argument)
+            try:
+                return _FUNCTIONS[name](given)
+            except ValueError:
+                raise ValueError(f"{ast.unparse(node)!r} is not a real number") from None
     raise ValueError(
         f"{ast.unparse(node)!r} is not a number; numbers, + - * / **, pi, tau, sqrt(), log(), "
         "exp() may be used"
