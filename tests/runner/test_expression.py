@@ -30,8 +30,8 @@ VALUES: dict[str, Any] = {
     "sum(x)": 13.5, "product(y)": 1024.0, "count(x)": 5, "unique(x)": 4, "median(x)": 2.0,
     "quantile(x, 0.3)": np.quantile(X, 0.3), "iqr(x)": np.subtract(*np.quantile(X, [0.75, 0.25])),
     "first(x)": 3.0, "last(x)": 7.5, "share(ok)": 0.8, "share(x > 2)": 0.4, "all(ok)": False,
-    "any(ok)": True, "slope(2 * y + 3, y)": 2.0, "correlation(-y, y)": -1.0, "trend(y ** 3,
-    y)": 1.0,
+    "any(ok)": True, "slope(2 * y + 3, y)": 2.0, "correlation(-y, y)": -1.0,
+    "trend(y ** 3, y)": 1.0,
     "increasing(y)": True, "decreasing(y)": False, "decreasing(-y)": True, "geomean(y)": 4.0,
     "norm(x)": np.linalg.norm(X), "sum(diff(x))": 4.5, "last(cumsum(x))": 13.5, "abs(-3)": 3,
     "sum(sign(x))": 3.0, "sqrt(16)": 4.0, "exp(0)": 1.0, "log(e)": 1.0, "log10(1000)": 3.0,
@@ -130,8 +130,7 @@ def test_arithmetic_on_columns_is_that_of_numpy(text: str, values: list[float]) 
     columns = {"x": np.array(values), "y": np.array([1.0, 2.0, -3.0])}
     names = {n: getattr(np, n) for n in ("abs", "sqrt", "exp", "sign", "floor")}
     with np.errstate(all="ignore"):
-        expected = eval(text, {"__builtins__": {}}, {**names, **columns,
-        "x": columns["x"]})  # noqa: S307
+        expected = eval(text, {"__builtins__": {}}, {**names, **columns, "x": columns["x"]})  # noqa: S307
         found = evaluate(parse(text), columns)
     np.testing.assert_allclose(
         np.asarray(found, float), np.asarray(expected, float), rtol=1e-12, equal_nan=True
