@@ -141,8 +141,9 @@ def test_a_chain_of_nan_is_unhealthy(trained):
 
 
 GOOD = {
-    "llc": 10.0, "llc_first_half": 9.0, "llc_second_half": 11.0, "mean_loss": 0.1,
-    "accuracy": 0.99, "accuracy_at_center": 1.0, "drift": 0.1, "reach": 0.9, "localisation": 1.0,
+    "llc": 10.0, "llc_se": 1.0, "llc_first_half": 9.0, "llc_second_half": 11.0, "mean_loss": 0.1,
+    "accuracy": 0.99, "accuracy_at_center": 1.0, "drift": 0.1, "reach": 0.9,
+    "localisation": 1.0,
 }  # fmt: skip
 
 
@@ -150,10 +151,15 @@ GOOD = {
     ("change", "reason"),
     [
         ({}, None),
-        ({"llc": -1.0, "llc_first_half": -1.0, "llc_second_half": -1.0}, "not positive"),
+        (
+            {"llc": -1.0, "llc_se": 0.1, "llc_first_half": -1.0, "llc_second_half": -1.0},
+            "not positive",
+        ),
         ({"mean_loss": 2.0}, "loss 2 above 1.95"),
         ({"accuracy": 0.5}, "accuracy 0.5 below 0.51"),
         ({"llc_first_half": 5.0}, "halves 5 and 11 disagree"),
+        ({"llc_first_half": 5.0, "llc_se": 2.0}, None),  # 6 apart, 8 would be noise
+        ({"llc_se": 6.0}, "standard error 6 too large for 10"),
         ({"reach": 0.1}, "hardly moved: reach 0.1"),
         ({"reach": 0.0, "localisation": 0.0}, None),
         ({"drift": 0.0}, "hardly moved"),
