@@ -61,7 +61,7 @@ def project(folder: Path, cells: int) -> Path:
 def timed(*arguments: str) -> tuple[float, float]:
     """Run `runner` and return its wall time in seconds and its peak memory in MiB."""
     started = time.perf_counter()
-    with open(os.devnull, "wb") as nothing:
+    with Path(os.devnull).open("wb") as nothing:
         process = os.posix_spawn(
             sys.executable,
             [sys.executable, "-m", "runner", *arguments],
@@ -100,7 +100,8 @@ def main() -> None:
     for kind, figures in times.items():
         seconds = statistics.median(s for s, _ in figures)
         memory = statistics.median(m for _, m in figures)
-        print(f"  {kind:<20} {seconds:6.2f} s  {memory:5.0f} MiB  {seconds / options.cells * 1e3:6.3f} ms a cell")
+        each = seconds / options.cells * 1e3
+        print(f"  {kind:<20} {seconds:6.2f} s  {memory:5.0f} MiB  {each:6.3f} ms a cell")
 
 
 if __name__ == "__main__":

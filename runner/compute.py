@@ -29,6 +29,7 @@ from runner.store import Record, Store
 from runner.tables import Piece, together
 from runner.types import Arrays, Circumstance, Json, Seed, Table, Verdict
 
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 REMEMBERED = 64  # input values kept between parcels
 LOG_LIMIT = 20_000  # characters of a node's output kept in its record
 
@@ -385,7 +386,7 @@ def _captured(log: io.StringIO) -> Iterator[None]:
 def _limit_threads(threads: int) -> None:
     import sys
 
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))  # all: torch heeds MKL's too
     if "torch" in sys.modules:
         import torch
 

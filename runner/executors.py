@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.compute import Done, Parcel, Workshop
+from runner.compute import THREAD_VARIABLES, Done, Parcel, Workshop
 from runner.registry import Registry
 from runner.store import Store
-
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class InProcess(Executor):
 
 def executor(count: int) -> Executor:
     """Return an executor for `count` parcels at a time; take a new one when a worker died."""
-    for name in _THREAD_VARIABLES:  # read by libraries when they load: set before anything does
+    for name in THREAD_VARIABLES:  # read by libraries when they load: set before anything does
         os.environ.setdefault(name, "1")
     if count == 1:
         return InProcess()
@@ -74,7 +72,7 @@ def executor(count: int) -> Executor:
         count,
         initializer=_start_worker,
         initargs=(list(sys.path), os.getpid()),
-        env=dict.fromkeys(_THREAD_VARIABLES, "1"),
+        env=dict.fromkeys(THREAD_VARIABLES, "1"),
     )
     return pool
 

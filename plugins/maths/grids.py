@@ -34,6 +34,7 @@ class Panel:
     values: Floats  # (y, x); masked cells keep their value
     masked: NDArray[np.bool_]  # (y, x) the row is there and its mask column is False
     rows: int  # cells the table has for this panel
+    states: tuple[str, ...] = ()  # `column = value` for columns that are constant in it
 
     @property
     def shown(self) -> Floats:
@@ -54,7 +55,7 @@ class Panel:
             notes.append(f"{self.values.size - self.rows} cells missing")
         if spread and len(self.shown):
             notes.append(f"std/mean {relative_spread(self.shown):.2g}")
-        return notes
+        return [*self.states, *notes]
 
 
 def grid_of(
@@ -65,14 +66,17 @@ def grid_of(
     *,
     panels: str | None = None,
     mask: str | None = None,
+    state: Sequence[str] = (),
 ) -> Grid:
     """Lay a tidy table out as one grid per value of `panels`, all on the same coordinates.
 
     Coordinates are sorted if they are numbers, else kept in order of appearance, as panels are.
+    Each column of `state` is noted at a panel with its value there, or its range.
 
     Raises: ValueError naming missing columns, duplicate coordinates, or values of a wrong kind.
     """
     check_columns(frame, x=x, y=y, value=value, panels=panels, mask=mask)
+    check_columns(frame, **{f"state[{i}]": name for i, name in enumerate(state)})
     if frame.empty:
         raise ValueError("the table has no rows: there is nothing to draw")
     keys = [name for name in (panels, y, x) if name is not None]
@@ -94,8 +98,18 @@ def grid_of(
         values[row[here], column[here]] = numbers[here]
         masked[row[here], column[here]] = ~healthy[here]
         values[np.isinf(values)] = np.nan
-        found.append(Panel("" if name is None else str(name), values, masked, int(here.sum())))
+        title = "" if name is None else str(name)
+        states = tuple(f"{s} {_stated(frame[s][here])}" for s in state)
+        found.append(Panel(title, values, masked, int(here.sum()), states))
     return Grid(xs, ys, found)
+
+
+def _stated(column: pd.Series[Any]) -> str:
+    """Return the one value of a column, or its range, in three digits."""
+    if pd.api.types.is_bool_dtype(column) or not pd.api.types.is_numeric_dtype(column):
+        return ", ".join(str(value) for value in column.unique())
+    low, high = f"{column.min():.3g}", f"{column.max():.3g}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _numbers(frame: pd.DataFrame, name: str) -> Floats:

@@ -20,7 +20,8 @@ class Heatmap(Renderer):
     Cells whose `mask` is False are grey and hatched, take no part in the colour scale, and are
     counted under the panel's name; cells without a row or without a finite value stay white.
 
-    Reads:  table, one row per cell: x, y, value, and the columns named by `panels` and `mask`.
+    Reads:  table, one row per cell: x, y, value, and the columns named by `panels`, `mask` and
+            `state`.
     Raises: ValueError for a missing column, two rows at one cell, no rows, values that are not
         numbers, or values a log scale or axis cannot hold.
     Source: none; the colours are matplotlib's inferno without its two ends.
@@ -40,6 +41,9 @@ class Heatmap(Renderer):
     x_scale: Scale = Field("auto", description="auto: log if geometrically spaced; even: as a list")
     y_scale: Scale = Field("auto", description="as x_scale")
     annotate: bool = Field(False, description="say std/mean over each panel's coloured cells")
+    state: tuple[Column, ...] = Field(
+        (), description="columns whose value, or range, is written at each panel: settings used"
+    )
     title: Text = Field("", description="above everything")
     label: Text = Field("", description="of the colour bar; empty: the column's name")
     x_label: Text = Field("", description="empty: the column's name")
@@ -62,6 +66,9 @@ class Heatmap(Renderer):
 
         if problem := self.check_parameters():
             raise ValueError(problem)
-        grid = grid_of(table.frame, self.x, self.y, self.value, panels=self.panels, mask=self.mask)
+        grid = grid_of(
+            table.frame, self.x, self.y, self.value,
+            panels=self.panels, mask=self.mask, state=self.state,
+        )  # fmt: skip
         with theme.style():
             return theme.figure_files(draw_heatmaps(self, grid), self.suffixes())

@@ -132,3 +132,15 @@ def test_layout_holds_every_panel() -> None:
         assert (rows - 1) * columns < count <= rows * columns
     assert layout(4) == (2, 2)
     assert layout(4, wrap=4) == (1, 4)
+
+
+def test_a_panel_states_the_settings_it_was_made_with():
+    frame = pd.DataFrame({
+        "x": [0.0, 1.0, 0.0, 1.0], "y": [0.0, 0.0, 0.0, 0.0], "v": [1.0, 2.0, 3.0, 4.0],
+        "kind": ["a", "a", "b", "b"], "rate": [5e-8, 5e-8, 1e-3, 2e-3], "mode": ["m"] * 4,
+    })  # fmt: skip
+    grid = grid_of(frame, "x", "y", "v", panels="kind", state=["rate", "mode"])
+    assert grid.panels[0].notes("masked", spread=False) == ["rate 5e-08", "mode m"]
+    assert grid.panels[1].notes("masked", spread=False)[0] == "rate 0.001 to 0.002"
+    with pytest.raises(ValueError, match="rat"):
+        grid_of(frame, "x", "y", "v", panels="kind", state=["rat"])
