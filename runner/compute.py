@@ -205,19 +205,20 @@ class Workshop:
                 ]
             else:
                 ports[name] = self._value(first.ports[name], parcel.device, parcel.threads)
-        ports |= self._injected(first, parcel.device, parcel.threads)
+        ports |= self._injected(first, parcel.device, parcel.threads, len(parcel.works))
         run_batch = cls.run_batch  # type: ignore[attr-defined]  # the planner saw that it is there
         results: Iterator[Any] = run_batch([work.plugin for work in parcel.works], **ports)
         return results
 
-    def _injected(self, work: Work, device: str, threads: int) -> dict[str, Any]:
+    def _injected(self, work: Work, device: str, threads: int, count: int = 1) -> dict[str, Any]:
         found = signature(type(work.plugin))
         injected: dict[str, Any] = {}
         if (port := found.port_of(Seed)) is not None:
             injected[port] = Seed(work.seed or 0)
         if (port := found.port_of(Circumstance)) is not None:
             scratch = self.store.scratch(work.key)
-            progress = _Progress(self.progress_file, work.label)
+            label = work.label if count == 1 else f"{work.label} and {count - 1} more"
+            progress = _Progress(self.progress_file, label)
             injected[port] = Circumstance(device, threads, scratch, progress)
         return injected
 
