@@ -479,10 +479,13 @@ def test_the_names_of_steps_and_axes_are_in_no_key_of_what_does_not_gather(plan)
 def test_a_parameter_an_input_a_seed_and_a_checkpoint_each_change_the_key(plan) -> None:
     size = BASE + '\n[probes.size]\nuse = "size"\nmodel = "@trained@2"\n'
     variants = [
-        size, size.replace("@trained@2", "@trained@3"), size.replace("[trainers.trained]\n", "[trainers.trained]\nrate = 0.2\n"),
-        "seed = 1\n" + size, size.replace("[models.line]\n", "[models.line]\nwidth = 2\n"),
+        size,
+        "seed = 1\n" + size,
+        size.replace("@trained@2", "@trained@3"),
+        size.replace("[trainers.trained]\n", "[trainers.trained]\nrate = 0.2\n"),
+        size.replace("[models.line]\n", "[models.line]\nwidth = 2\n"),
         size.replace("[data.points]\n", "[data.points]\nnoise = 0.2\n"),
-    ]  # fmt: skip
+    ]
     found = [keys(plan(text), "size")[1.0,] for text in variants]
     assert len(set(found)) == len(variants)
 
