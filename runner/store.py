@@ -193,7 +193,8 @@ class Store:
     def _open_log(self) -> Any:
         folder = self.folder / "records"
         folder.mkdir(parents=True, exist_ok=True)
-        stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+        seconds, rest = divmod(time.time_ns(), 10**9)  # logs are read in the order of their names
+        stamp = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(seconds))}.{rest:09d}"
         name = f"{stamp}-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
         stream = (folder / name).open("xb", buffering=0)
         handle = os.open(folder, os.O_RDONLY)

@@ -159,6 +159,16 @@ def test_the_newest_record_of_a_recipe_is_what_other_code_made(store: Store) -> 
         assert seen.stale("none") is None
 
 
+def test_the_newest_record_is_known_even_among_logs_of_one_second(tmp_path: Path) -> None:
+    for number in range(10):
+        store = Store(tmp_path / "store")
+        store.commit(MADE, [record(f"k{number}")])
+        store.close()
+        found = again(store).stale("r")
+        assert found is not None
+        assert found["key"] == f"k{number}"
+
+
 def test_a_stale_record_without_its_objects_is_passed_over(store: Store) -> None:
     digest, size = store.put(b"content")
     store.commit(MADE, [record("old")])
