@@ -8,11 +8,13 @@ import typing
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from runner.errors import UsageError, listed, near
 from runner.plugin import FAMILIES, Plugin, signature
 from runner.registry import Registry, find_project
+from runner.types import Table, Trained
 from runner.wording import near_path
 
 
@@ -69,13 +71,7 @@ def _class_lines(cls: type[Plugin]) -> list[str]:
     found = signature(cls)
     if cls.model_fields:
         lines.append("parameters:")
-    for name, info in cls.model_fields.items():
-        default = "required" if info.is_required() else f"= {_default(info)}"
-        lines.append(
-            f"  {name}: {_type(info.annotation)} {default}  {_limits(info.metadata)}".rstrip()
-        )
-        if info.description:
-            lines.append(f"      {info.description}")
+    lines += _field_lines(cls, "  ")
     if found.references:
         lines.append("ports:")
     for port in found.references.values():
@@ -84,15 +80,38 @@ def _class_lines(cls: type[Plugin]) -> list[str]:
     lines.append("gives:")
     for name, kind in found.outputs.items():
         lines.append(f"  {name + ': ' if name else ''}{kind.__name__}")
-    for name, meaning in cls.columns.items():
-        lines.append(f"    {name}: {meaning}")
+        if kind in (Table, Trained):
+            lines += [f"    {column}: {meaning}" for column, meaning in cls.columns.items()]
     if cls.varies:
         lines.append(f"computed in one call for many values of: {', '.join(cls.varies)}")
     return lines
 
 
+def _field_lines(cls: type[BaseModel], indent: str) -> list[str]:
+    """Return a line or two for each parameter; those of a table of options stand below it."""
+    lines = []
+    for name, info in cls.model_fields.items():
+        default = "required" if info.is_required() else f"= {_default(info)}"
+        shown = f"{name}: {_type(info.annotation)} {default}  {_limits(info.metadata)}"
+        lines.append(f"{indent}{shown}".rstrip())
+        if info.description:
+            lines.append(f"{indent}    {info.description}")
+        for table in _tables(info.annotation):
+            lines += _field_lines(table, f"{indent}    ")
+    return lines
+
+
+def _tables(annotation: Any) -> list[type[BaseModel]]:
+    """Return the tables of options among the members of an annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [table for part in typing.get_args(annotation) for table in _tables(part)]
+
+
 def _default(info: Any) -> str:
     value = info.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel):
+        return "{ ... }"
     return "" if value is PydanticUndefined else repr(value)
 
 
@@ -107,6 +126,8 @@ def _type(annotation: Any) -> str:
         if "Union" in str(origin):
             return " | ".join(parts)
         return f"{getattr(origin, '__name__', origin)}[{', '.join(parts)}]"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "table"
     return "none" if annotation is type(None) else getattr(annotation, "__name__", "...")
 
 

@@ -42,7 +42,7 @@ class Kinds:
             issubclass(kind[1], takes) for takes in filled.port.takes
         ):
             wanted = " or ".join(t.__name__ for t in filled.port.takes)
-            hint = _other_output(self.planned[reference.step].bound, filled.port.takes, reference)
+            hint = self._other_output(filled.port.takes, reference)
             message = (
                 f"{bound.step.name}.{filled.port.name} takes a {wanted}; "
                 f"{reference.text} is a {kind[1].__name__}{hint}"
@@ -72,7 +72,7 @@ class Kinds:
             return name, outputs[name]
         inner: dict[str, type] = {"history": Table} if base is Trained else {}
         if base is Dataset:
-            inner = dict.fromkeys(getattr(source.cls, "splits", ()), Split)
+            inner = dict.fromkeys(self._splits(source), Split)
         if name is not None:
             if name not in inner:
                 known = [n for n in (*outputs, *inner) if n]
@@ -87,6 +87,21 @@ class Kinds:
         if reference.checkpoint is not None:
             return f"{reference.text}: {source.step.name} is a {base.__name__}, without checkpoints"
         return "", base
+
+    def _splits(self, source: Bound) -> tuple[str, ...]:
+        """Return the splits of a step's data: its own, else those of the data it changes."""
+        own: tuple[str, ...] | None = getattr(source.cls, "splits", None)
+        if own is not None:
+            return own
+        read = [self.planned[r.step].bound for f in source.ports.values() for r in f.references]
+        return tuple(
+            dict.fromkeys(
+                split
+                for bound in read
+                if Dataset in bound.outputs.values()
+                for split in self._splits(bound)
+            )
+        )
 
     def _checkpoint(self, reference: Reference, source: Bound) -> str | None:
         """Return what is wrong with the checkpoint a reference names, or None."""
@@ -209,16 +224,16 @@ class Kinds:
                 found.append(label)
         return found
 
-
-def _other_output(source: Bound, takes: tuple[type, ...], reference: Reference) -> str:
-    """Return a hint at an output of the same step that would do."""
-    base = source.outputs.get("")
-    if base is Dataset and Split in takes:
-        splits = getattr(source.cls, "splits", ())
-        return f"; write {listed(f'@{reference.step}.{s}' for s in splits)}"
-    if base is Trained and Table in takes:
-        return f"; write @{reference.step}.history"
-    fitting = [
-        f"@{reference.step}.{n}" for n, kind in source.outputs.items() if n and kind in takes
-    ]
-    return f"; write {listed(fitting)}" if fitting else ""
+    def _other_output(self, takes: tuple[type, ...], reference: Reference) -> str:
+        """Return a hint at an output of the same step that would do."""
+        source = self.planned[reference.step].bound
+        base = source.outputs.get("")
+        if base is Dataset and Split in takes:
+            splits = self._splits(source)
+            return f"; write {listed(f'@{reference.step}.{s}' for s in splits)}"
+        if base is Trained and Table in takes:
+            return f"; write @{reference.step}.history"
+        fitting = [
+            f"@{reference.step}.{n}" for n, kind in source.outputs.items() if n and kind in takes
+        ]
+        return f"; write {listed(fitting)}" if fitting else ""

@@ -25,13 +25,19 @@ def failures(journey: Journey, run: Run) -> Iterator[str]:
             continue
         yield f"{first.node.label} failed after {first.seconds:.1f} s: {kind}: {message}"
         if len(results) > 1:
-            yield f"  {len(results) - 1} more nodes of {first.node.step} failed in the same way"
+            more = _nodes(len(results) - 1, " more")
+            yield f"  {more} of {first.node.step} failed in the same way"
         if first.failure is not None and first.failure.traceback:
             yield f"  traceback and log: {near_path(failure_file(journey, first))}"
     blocked = [r.node.label for r in run.results.values() if r.status == BLOCKED]
     if blocked:
         shown = ", ".join(blocked[:3]) + (" ..." if len(blocked) > 3 else "")
-        yield f"  {len(blocked)} nodes wait for what failed: {shown}"
+        waits = "waits" if len(blocked) == 1 else "wait"
+        yield f"  {_nodes(len(blocked))} {waits} for what failed: {shown}"
+
+
+def _nodes(count: int, more: str = "") -> str:
+    return f"{count}{more} node{'s' if count > 1 else ''}"
 
 
 def _broken_expectation(result: Result, verdict: Verdict) -> Iterator[str]:

@@ -129,8 +129,8 @@ class Bars:
         self.counts = _Counts(plan)
         self.verbose = verbose
         self.bars = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}", markup=False), TimeElapsedColumn(), TimeRemainingColumn(),
         )  # fmt: skip
         self.steps: dict[str, Any] = {}
         self.nodes: dict[str, Any] = {}
@@ -141,11 +141,13 @@ class Bars:
         self.counts.add(result)
         step = result.node.step
         if self.verbose and result.status != CACHED:
-            self.bars.console.print(f"{result.node.label}: {result.status}", highlight=False)
+            self.bars.console.print(
+                f"{result.node.label}: {result.status}", highlight=False, markup=False
+            )
         if step in self.steps:
             self.bars.update(self.steps[step], completed=self.counts.ended[step])
         if self.counts.ended[step] == self.counts.total[step]:
-            self.bars.console.print(self.counts.line(step), highlight=False)
+            self.bars.console.print(self.counts.line(step), highlight=False, markup=False)
             if step in self.steps:
                 self.bars.remove_task(self.steps.pop(step))
 

@@ -148,6 +148,9 @@ class Llc(Probe):
         16, ge=1, description="cells evaluated at a time; for memory, changes no number"
     )
 
+    def batch_size(self) -> int:
+        return self.chunk  # what is stored at once is what is lost at once when a run is killed
+
     def check_parameters(self) -> str | None:
         if self.sampler in ("psgld", "rsgld") and self.floor == 0:
             return f"floor = 0 divides by zero in {self.sampler}; choose one above 0"
