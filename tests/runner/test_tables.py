@@ -153,9 +153,13 @@ def test_a_derived_column_of_no_rows_is_empty_and_a_wrong_one_is_an_error() -> N
 
 
 def test_truths_numbers_and_text_keep_their_kinds() -> None:
-    mixed = piece("t", ("a",), {(True,): {"i": [1], "f": [0.5], "b": [True], "s": ["x"]},
-                                (False,): {"i": [2], "f": [1.5], "b": [False], "s": ["yy"]}})  # fmt: skip
+    rows = {
+        (True,): {"i": [1], "f": [0.5], "b": [True], "s": ["x"]},
+        (False,): {"i": [2], "f": [1.5], "b": [False], "s": ["yy"]},
+    }
+    mixed = piece("t", ("a",), rows)
     columns = together([mixed], {}, {}).columns
     kinds = {name: np.asarray(values).dtype.kind for name, values in columns.items()}
-    assert kinds == {"a": "b", "i": "i", "f": "f", "b": "b", "s": "U"} or kinds["s"] == "O"
+    assert kinds.pop("s") in "UO"
+    assert kinds == {"a": "b", "i": "i", "f": "f", "b": "b"}
     assert lists(Table(columns))["s"] == ["x", "yy"]
