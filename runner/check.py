@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from runner.errors import listed
 from runner.expression import ExpressionError, explain, is_claim, parse
 from runner.plugin import Plugin
 from runner.types import Table, Verdict
@@ -33,6 +34,10 @@ class Check(Plugin):
         """Return the verdict with both sides' values and the row that decides it."""
         columns = _arrays(table)
         bound = {name: _arrays(part) for name, part in slices.items()}
+        parts = slices if table is None else {"table": table, **slices}
+        empty = [name for name, part in parts.items() if len(part) == 0]
+        if empty:
+            return Verdict(False, self.check, f"no rows in {listed(empty)}", judged=False)
         outcome = explain(parse(self.check), columns, bound)
         rows = bound[outcome.slice] if outcome.slice else columns
         worst = {}

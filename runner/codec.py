@@ -47,7 +47,7 @@ class Writer:
                 worst = {name: _scalar_json(v) for name, v in value.worst.items()}
                 return {
                     "type": "Verdict", "holds": value.holds, "check": value.check,
-                    "detail": value.detail, "worst": worst,
+                    "detail": value.detail, "worst": worst, "judged": value.judged,
                 }  # fmt: skip
             case Model():
                 return {"type": "Model", **_architecture(value)}
@@ -206,7 +206,10 @@ class Reader:
                 return self._table(described)
             case "Verdict":
                 worst = {name: _scalar(v) for name, v in described["worst"].items()}
-                return Verdict(described["holds"], described["check"], described["detail"], worst)
+                return Verdict(
+                    described["holds"], described["check"], described["detail"], worst,
+                    described["judged"],
+                )  # fmt: skip
             case "Model":
                 return self._model(described)
             case "Network":

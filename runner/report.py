@@ -64,6 +64,7 @@ def verdicts(run: Run) -> Iterator[str]:
             continue
         if claim:
             word = "supported" if result.verdict.holds else "refuted"
+            word = word if result.verdict.judged else "not run"
             yield f"hypothesis {result.node.label}: {word} ({result.verdict.detail})"
         elif result.verdict.holds:
             yield f"expectation {result.node.label}: holds ({result.verdict.detail})"

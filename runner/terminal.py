@@ -130,7 +130,8 @@ class Bars:
         self.verbose = verbose
         self.bars = Progress(
             TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}", markup=False), TimeElapsedColumn(), TimeRemainingColumn(),
+            TextColumn("{task.fields[rate]}", markup=False),
+            TimeElapsedColumn(), TimeRemainingColumn(),
         )  # fmt: skip
         self.steps: dict[str, Any] = {}
         self.nodes: dict[str, Any] = {}

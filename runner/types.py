@@ -124,12 +124,16 @@ class Files:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of a check: whether it holds, both sides' values and the cell that is worst."""
+    """The outcome of a check: whether it holds, both sides' values and the cell that is worst.
+
+    One over no rows has nothing to judge: it neither supports nor refutes.
+    """
 
     holds: bool
     check: str
     detail: str  # for example `1.2e-05 < 0.001`
     worst: Mapping[str, Json] = field(default_factory=dict)  # row of the table that decides it
+    judged: bool = True
 
 
 class Seed(int):

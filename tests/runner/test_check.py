@@ -47,3 +47,10 @@ def test_a_missing_column_is_an_error_of_the_check() -> None:
 def test_a_check_has_nothing_else() -> None:
     with pytest.raises(ValidationError):
         Check(check="llc < 1", tolerance=3)
+
+
+def test_a_check_over_no_rows_is_not_judged():
+    empty, full = Table({"llc": []}), Table({"llc": [1.0]})
+    verdict = Check(check="spread(a.llc) < mean(b.llc)").run(a=empty, b=full)
+    assert (verdict.holds, verdict.judged, verdict.detail) == (False, False, "no rows in a")
+    assert Check(check="mean(b.llc) > 0").run(b=full).judged
