@@ -134,6 +134,7 @@ class Kinds:
     ) -> set[str] | None:
         """Return the columns of a table port, or None when they are not known beforehand."""
         sources = [self.planned[reference.step] for reference in filled.references]
+        self._check_join(filled, sources)
         columns: set[str] | None = None
         if all(source.columns is not None for source in sources):
             parts = [(s.bound.step.name, s.columns or set()) for s in sources]
@@ -146,6 +147,22 @@ class Kinds:
             if columns is not None:
                 columns = columns | {name}
         return columns
+
+    def _check_join(self, filled: Filled, sources: list[Planned]) -> None:
+        """Check what would fail once the tables are there: axes that clash or do not nest."""
+        lead = max(sources, key=lambda source: len(source.axes))
+        for reference, source in zip(filled.references, sources, strict=True):
+            for axis in source.axes:
+                if axis in source.bound.cls.columns:
+                    message = f'{reference.text} has a column "{axis}" and an axis of that name'
+                    self.problems.add(reference.where, f"{message}; rename the axis")
+            alone = [axis for axis in source.axes if axis not in lead.axes]
+            if alone:
+                message = f"{reference.text} varies over {listed(alone)}, and"
+                message += f" @{lead.bound.step.name} does not; gather {listed(alone)} first"
+                self.problems.add(reference.where, message)
+            if [other.text for other in filled.references].count(reference.text) > 1:
+                self.problems.add(reference.where, f"{reference.text} is named twice")
 
     def check_columns(self, bound: Bound) -> None:
         """Check every column that the step's expressions and column parameters name."""
