@@ -121,10 +121,30 @@ class Workshop:
     progress_file: Path | None = None
     _memory: OrderedDict[Any, Any] = field(default_factory=OrderedDict)
     _made: dict[str, Json] = field(default_factory=dict)
+    _company: bool = False  # whether another run was ever seen at work beside this one
 
     def compute(self, parcel: Parcel) -> list[Done]:
-        """Compute a parcel's nodes and store them with one commit; report each one's outcome."""
+        """Compute a parcel's nodes and store them with one commit; report each one's outcome.
+
+        Another run may be at work on equal nodes: it is waited for, and what it stored is taken.
+        """
         _limit_threads(parcel.threads)
+        with self.store.lease(parcel.works[0].key) as waited:
+            there = self._made_by_others(parcel, waited)
+            rest = tuple(work for work in parcel.works if work.key not in there)
+            made = self._computed(replace(parcel, works=rest)) if rest else []
+        done = there | {one.key: one for one in made}
+        return [done[work.key] for work in parcel.works]
+
+    def _made_by_others(self, parcel: Parcel, waited: bool) -> dict[str, Done]:
+        self._company = self._company or waited or self.store.others(self.run)
+        if not self._company:
+            return {}
+        self.store.refresh()
+        records = [r for work in parcel.works if (r := self.store.get(work.key)) is not None]
+        return {record["key"]: as_done(record) for record in records}
+
+    def _computed(self, parcel: Parcel) -> list[Done]:
         results = list(self._fused(parcel) if parcel.fused else self._singly(parcel))
         records = [done.record for done in results if done.record is not None]
         if records:
@@ -307,6 +327,25 @@ class Workshop:
             "at": now, "use": parcel.use, "code": dict(parcel.code),
             "device": parcel.device, "threads": parcel.threads,
         }  # fmt: skip
+
+
+def as_done(record: Record) -> Done:
+    """Return what became of a node that another process stored."""
+    return Done(
+        record["key"], record, verdict=verdict_of(record), log=record["log"],
+        seconds=record["seconds"],
+    )  # fmt: skip
+
+
+def verdict_of(record: Record) -> Verdict | None:
+    """Return the verdict that a record holds, if it is one of a check."""
+    described = record["outputs"]
+    if described["type"] != "Verdict":
+        return None
+    return Verdict(
+        described["holds"], described["check"], described["detail"], described["worst"],
+        described["judged"],
+    )  # fmt: skip
 
 
 def _selected(value: Any, output: str, checkpoint: Any) -> Any:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from runner.compute import Done
+from runner.compute import Done, as_done, verdict_of
 from runner.errors import Failure
 from runner.executors import Place, compute_here, executor, stop
 from runner.parcels import Group, groups, parcel
 from runner.plan import Node, Plan
 from runner.registry import Registry
-from runner.store import Record, Store
+from runner.store import Store
 from runner.types import Verdict
 
 PASSED, CACHED, FAILED, BLOCKED, NOT_RUN = "passed", "cached", "failed", "blocked", "not run"
@@ -94,7 +94,7 @@ class Run:
             if record is None:
                 missing[node.key] = node
             else:
-                self._note(Result(node, CACHED, verdict=_verdict(record)))
+                self._note(Result(node, CACHED, verdict=verdict_of(record)))
         return missing
 
     def _note(self, result: Result) -> None:
@@ -109,13 +109,6 @@ class Run:
     def note_blocked(self, node: Node, status: str) -> None:
         """Note that a node cannot be computed because of another."""
         self._note(Result(node, status))
-
-
-def _verdict(record: Record) -> Verdict | None:
-    described = record["outputs"]
-    if described["type"] != "Verdict":
-        return None
-    return Verdict(described["holds"], described["check"], described["detail"], described["worst"])
 
 
 class _Loop:
@@ -228,11 +221,7 @@ class _Loop:
         self.groups[number] = Group(group.step, rest, group.fused, group.threads)
         for node in group.nodes:
             if (record := stored.get(node.key)) is not None:
-                done = Done(
-                    node.key, record, verdict=_verdict(record), log=record["log"],
-                    seconds=record["seconds"],
-                )  # fmt: skip
-                self.run.note_done(node, done)
+                self.run.note_done(node, as_done(record))
                 self._settled(node.key)
 
     def _fail(self, number: int, kind: str, message: str) -> None:

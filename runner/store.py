@@ -14,8 +14,8 @@ import shutil
 import socket
 import time
 import uuid
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -229,6 +229,29 @@ class Store:
         else:
             shutil.rmtree(path, ignore_errors=True)
 
+    @contextmanager
+    def lease(self, key: str) -> Iterator[bool]:
+        """Hold a key against all other processes; yield whether another one held it until now.
+
+        The lock is the kernel's, so it dies with its owner. Where the file system has none, equal
+        nodes of two runs at once are computed twice.
+        """
+        path = self._made(self.folder / "leases") / key
+        try:
+            handle, waited = _held(path)
+        except OSError as error:
+            raise self._write_error(path, error) from error
+        try:
+            yield waited
+        finally:
+            with suppress(OSError):
+                path.unlink()
+            os.close(handle)
+
+    def others(self, token: str) -> bool:
+        """Return whether runs other than the one with this token are at work on the store."""
+        return any(not path.name.endswith(f"-{token}") for path in self._entries("progress"))
+
     def progress(self, token: str) -> Path:
         """Return the folder for the progress files of one run of this process."""
         return self._made(
@@ -253,6 +276,14 @@ class Store:
                 here = host == socket.gethostname() and pid.isdigit()
                 if (here and not _alive(int(pid))) or _age(path) > _CLEAN_AFTER:
                     shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        for path in self._entries("leases"):
+            with suppress(OSError):
+                handle = os.open(path, os.O_RDWR)
+                try:
+                    if _locked(handle):
+                        path.unlink(missing_ok=True)
+                finally:
+                    os.close(handle)
         for path in self._entries("scratch"):
             if self.get(path.name) is not None:
                 self.drop_scratch(path.name)
@@ -271,6 +302,43 @@ class Store:
             errno.EROFS: "the file system is read-only; choose another --artifacts folder",
         }.get(error.errno or 0, error.strerror or str(error))
         return StoreError(f"cannot write {path}: {cure}")
+
+
+def _held(path: Path) -> tuple[int, bool]:
+    """Return a handle that holds the lock of the file at a path, and whether it was waited for."""
+    waited = False
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if not _locked(handle):
+                waited = True
+                _locked(handle, wait=True)
+            if _is_at(handle, path):
+                return handle, waited
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # its owner removed the file: the lock is on another one by now
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    try:
+        return path.stat().st_ino == os.fstat(handle).st_ino
+    except FileNotFoundError:
+        return False
+
+
+def _locked(handle: int, wait: bool = False) -> bool:
+    """Lock an open file; return False when another process holds it and this one does not wait."""
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:  # no locks here
+        return True
+    return True
 
 
 def _age(path: Path) -> float:

@@ -109,6 +109,9 @@ check = "max(abs(sum)) < 1e9"
 """
 
 
+KEPT_EMPTY = ("aside", "leases", "progress", "scratch")
+
+
 @pytest.fixture
 def study(world: Any) -> Any:
     for name, source in PLUGINS.items():
@@ -144,7 +147,7 @@ def contents(world: Any, artifacts: str) -> dict[str, Any]:
 
 def left_over(world: Any, artifacts: str) -> list[str]:
     folder = world.folder / artifacts / ".store"
-    asides = [p for name in ("aside", "progress", "scratch") for p in (folder / name).glob("*")]
+    asides = [p for name in KEPT_EMPTY for p in (folder / name).glob("*")]
     views = list((world.folder / artifacts / "study").glob(".*"))
     return [str(p.relative_to(folder.parent)) for p in [*asides, *views]]
 
@@ -296,3 +299,20 @@ def test_a_run_killed_again_and_again_arrives(study: Any, undisturbed: dict[str,
     assert contents(study, "stubborn") == undisturbed
     assert max(finished(study, "stubborn").values()) == 1
     assert left_over(study, "stubborn") == []
+
+
+def test_two_runs_at_once_share_no_scratch_and_compute_a_node_once(
+    study: Any, undisturbed: dict[str, Any]
+) -> None:
+    calls = Path(study.folder / "calls.txt")
+    before = len(calls.read_text("utf-8").splitlines())
+    runs = [begun(study, "both", 1) for _ in range(2)]
+    for process in runs:
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, out + err
+    noted = calls.read_text("utf-8").splitlines()[before:]
+    assert [line.split()[1:] for line in noted].count(["fit", "from", "0"]) == 1
+    assert sum("fit from" in line for line in noted) == 1
+    assert contents(study, "both") == undisturbed
+    assert max(finished(study, "both").values()) == 1
+    assert left_over(study, "both") == []

@@ -496,3 +496,81 @@ def test_a_stores_own_clutter_does_not_grow_by_reading(store: Store) -> None:
     seen.get("k1")
     seen.close()
     assert sorted(p.name for p in store.folder.rglob("*")) == before
+
+
+# -- leases --------------------------------------------------------------------------------------
+
+HOLDER = """
+import sys, time; from pathlib import Path; from runner.store import Store
+with Store(Path(sys.argv[1])).lease("k"):
+    print("held", flush=True); time.sleep(float(sys.argv[2]))
+"""
+
+
+def holder(store: Store, seconds: float) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, store.folder, str(seconds)], text=True,
+        stdout=subprocess.PIPE, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert process.stdout is not None
+    with process.stdout as stream:
+        assert stream.readline() == "held\n"
+    return process
+
+
+def test_a_lease_is_waited_for_and_leaves_nothing(store: Store) -> None:
+    with store.lease("k") as waited:
+        assert not waited
+        with store.lease("other") as waited:
+            assert not waited
+    process = holder(store, 0.3)
+    with store.lease("k") as waited:
+        assert waited
+        assert list((store.folder / "leases").iterdir())
+    assert process.wait() == 0
+    assert list((store.folder / "leases").iterdir()) == []
+
+
+def test_a_lease_dies_with_its_owner(store: Store) -> None:
+    process = holder(store, 60)
+    store.clean()
+    assert [p.name for p in (store.folder / "leases").iterdir()] == ["k"]
+    process.kill()
+    process.wait()
+    with store.lease("k"):
+        pass
+    assert list((store.folder / "leases").iterdir()) == []
+    process = holder(store, 60)
+    process.kill()
+    process.wait()
+    store.clean()
+    assert list((store.folder / "leases").iterdir()) == []
+
+
+def test_an_error_below_a_lease_passes_and_gives_it_back(store: Store) -> None:
+    for error in (FileNotFoundError, KeyboardInterrupt, ValueError):
+        with pytest.raises(error), store.lease("k"):
+            raise error
+    with store.lease("k") as waited:
+        assert not waited
+
+
+def test_many_who_want_one_lease_hold_it_one_after_the_other(store: Store) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from runner.store import Store\n"
+        "s = Store(Path(sys.argv[1])); held = s.folder / 'held'\n"
+        "for _ in range(200):\n"
+        "    with s.lease('k'):\n"
+        "        held.touch(exist_ok=False); held.unlink()\n"
+    )
+    root = Path(__file__).parents[2]
+    workers = [subprocess.Popen([sys.executable, "-c", code, store.folder], cwd=root)
+               for _ in range(4)]  # fmt: skip
+    assert [worker.wait() for worker in workers] == [0] * 4
+
+
+def test_other_runs_are_known_by_their_progress(store: Store) -> None:
+    store.progress("mine")
+    assert not store.others("mine")
+    store.progress("another")
+    assert store.others("mine")
