@@ -24,24 +24,10 @@ REGISTRY = Registry([Root("plugins", PLUGINS)])
 FOUND = [(family, name) for family in FAMILIES for name in sorted(REGISTRY.names(family))]
 HEAVY = ("torch", "numpy", "pandas", "matplotlib", "lightning", "scipy", "sklearn", "torchvision")
 
-KNOWN = {
-    (
-        "test_its_docstring_says_what_it_reads_and_raises_and_where_it_comes_from",
-        "data/modular_arithmetic",
-    ): "its docstring has no line Reads:",
-    (
-        "test_no_parameter_has_the_name_of_a_word_of_the_engine",
-        "renderers/lines",
-    ): "`markers` is the engine's word for a step's marks, so a spec cannot set the parameter",
-}
-
 
 @pytest.fixture(params=FOUND, ids="/".join)
 def plugin(request: pytest.FixtureRequest) -> type[Plugin]:
     """Return each plugin class; loading it checks that its file holds exactly one."""
-    reason = KNOWN.get((request.function.__name__, "/".join(request.param)))
-    if reason:
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     return REGISTRY.load(*request.param)
 
 

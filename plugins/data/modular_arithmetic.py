@@ -19,6 +19,7 @@ class ModularArithmetic(Data):
     p + 1 the operation; `classes` is the whole vocabulary, because the published network reads its
     answer off an untied head as wide as the vocabulary (two logits are never a target).
 
+    Reads:  nothing but its parameters.
     Gives:  splits train and test; x (n, 4) int64 tokens, y (n,) int64 residues;
             about: vocabulary p + 2, length 4, classes p + 2, modulus p.
     Raises: nothing once the parameters are valid.

@@ -39,7 +39,7 @@ def draw_lines(wish: Lines, curves: Curves) -> Figure:
     for curve in shown:
         at = curves.panels.index(curve.panel)
         side_axes = twins if curve.column in wish.right_columns else axes.flat
-        _draw(side_axes[at], curve, looks.of(curve), marker="o" if wish.markers else "")
+        _draw(side_axes[at], curve, looks.of(curve), marker="o" if wish.dots else "")
     for at, name in enumerate(curves.panels):
         axes.flat[at].set_title("" if name is None else _value(wish, wish.panels, name))
     _label(wish, axes, twins, len(curves.panels))

@@ -41,7 +41,7 @@ class Lines(Renderer):
     right_scale: Scale = Field("linear", description="of the right axis")
     share_y: bool = Field(True, description="panels have equal vertical axes")
     wrap: int | None = Field(None, ge=1, description="panels per row; None chooses")
-    markers: bool = Field(False, description="a dot at every point")
+    dots: bool = Field(False, description="a dot at every point")
     names: dict[str, str] = Field({}, description="column -> its name in labels and legend")
     title: Text = Field("", description="above everything")
     x_label: Text = Field("", description="empty: the column's name")
