@@ -28,7 +28,8 @@ def assign(
     The steps named by `allow_stale` keep the key that `stale_key` finds for their recipe: what
     other code made of it is used on purpose, here and by all that depends on it.
     """
-    plugins = CodeReader({root.package: root.folder for root in registry.roots}, memo)
+    modules = [p.bound.cls.__module__ for p in plan.steps.values() if not p.bound.is_check]
+    plugins = CodeReader(registry.packages(modules), memo)
     engine = CodeReader({"runner": Path(__file__).parent})
     for name, planned in plan.steps.items():
         bound = planned.bound

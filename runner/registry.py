@@ -6,6 +6,7 @@ import importlib
 import inspect
 import sys
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -86,6 +87,17 @@ class Registry:
             places = spec.submodule_search_locations if spec else None
             roots += [Root(point.value, Path(place)) for place in places or []]
         return roots
+
+    def packages(self, modules: Iterable[str]) -> dict[str, Path]:
+        """Return the folders of the packages whose code is the code of plugins.
+
+        These are the plugin folders and the top package of each of `modules`, already imported:
+        a plugin of another distribution may reach all of its own package.
+        """
+        found = {root.package: root.folder for root in self.roots}
+        for top in {module.partition(".")[0] for module in modules} - set(found):
+            found[top] = Path(next(iter(sys.modules[top].__path__)))
+        return found
 
     def load(self, family: str, name: str) -> type[Plugin]:
         """Return the plugin class, importing its file.
