@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from runner.axes import Label
-from runner.bind import Bound, Filled, Reading, make, marked_fields, put
+from runner.bind import Bound, Filled, marked_fields, put
 from runner.errors import listed, near
 from runner.key import canonical
 from runner.kinds import Kinds
+from runner.making import Reading, make
 from runner.plan import Binding, Cell, Node, One, Part, Planned, Rows, Stack, shown
 from runner.plugin import Plugin
 from runner.spec import AxisUse, Problems, Reference, Spec, axis_use

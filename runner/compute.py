@@ -23,92 +23,16 @@ from typing import Any
 from runner.check import Check
 from runner.codec import Reader, Writer
 from runner.errors import Failure, PluginError, RunnerError, StoreError
-from runner.plugin import Plugin, signature
+from runner.plugin import signature
 from runner.registry import Registry
 from runner.store import Record, Store
 from runner.tables import Piece, together
 from runner.types import Arrays, Circumstance, Json, Seed, Table, Verdict
+from runner.work import Done, Fresh, Gathered, Parcel, Source, Stacked, Stored, Work
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 REMEMBERED = 64  # input values kept between parcels
 LOG_LIMIT = 20_000  # characters of a node's output kept in its record
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A value in the store, by its node's key and its description there."""
-
-    key: str
-    description: Json
-    output: str = ""
-    checkpoint: Any = None
-
-
-@dataclass(frozen=True)
-class Fresh:
-    """A value of a node that is never stored: computed where it is needed."""
-
-    work: Work
-    output: str = ""
-    checkpoint: Any = None
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """A table put together from the tables of many nodes."""
-
-    parts: tuple[tuple[str, tuple[str, ...], tuple[tuple[tuple[Any, ...], Source], ...]], ...]
-    where: Mapping[str, Any]
-    derive: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Stacked:
-    """Arrays of many nodes stacked along the axes they differ in."""
-
-    axes: tuple[str, ...]
-    members: tuple[tuple[tuple[Any, ...], Source], ...]
-
-
-Source = Stored | Fresh | Gathered | Stacked
-
-
-@dataclass(frozen=True)
-class Work:
-    """A node as a worker sees it."""
-
-    label: str
-    key: str
-    recipe: str
-    plugin: Plugin
-    ports: Mapping[str, Source]
-    seed: int | None
-    cell: Mapping[str, Any]
-    must_hold: bool = False  # an expectation: a verdict that does not hold is a failure
-
-
-@dataclass(frozen=True)
-class Parcel:
-    """Nodes computed together; `fused` ones by one `run_batch` call."""
-
-    works: tuple[Work, ...]
-    fused: bool
-    code: Mapping[str, str]
-    use: str
-    threads: int
-    device: str
-
-
-@dataclass(frozen=True)
-class Done:
-    """What became of one node: its record if it was stored, else its failure."""
-
-    key: str
-    record: Record | None
-    failure: Failure | None = None
-    verdict: Verdict | None = None
-    log: str = ""
-    seconds: float = 0.0
 
 
 @dataclass

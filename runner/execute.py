@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from runner.compute import Done, as_done, verdict_of
+from runner.compute import as_done, verdict_of
 from runner.errors import Failure
 from runner.executors import Place, compute_here, executor, stop
 from runner.parcels import Group, groups, parcel
@@ -20,6 +20,7 @@ from runner.plan import Node, Plan
 from runner.registry import Registry
 from runner.store import Store
 from runner.types import Verdict
+from runner.work import Done
 
 PASSED, CACHED, FAILED, BLOCKED, NOT_RUN = "passed", "cached", "failed", "blocked", "not run"
 _TRIES = 2  # of a group whose worker was killed

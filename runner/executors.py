@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.compute import THREAD_VARIABLES, Done, Parcel, Workshop
+from runner.compute import THREAD_VARIABLES, Workshop
 from runner.registry import Registry
 from runner.store import Store
+from runner.work import Done, Parcel
 
 
 @dataclass(frozen=True)

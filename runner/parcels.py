@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runner.compute import Fresh, Gathered, Parcel, Source, Stacked, Stored, Work
 from runner.identity import identity
 from runner.key import digest
 from runner.plan import Binding, Node, One, Part, Plan, Rows, Stack
 from runner.store import Record
+from runner.work import Fresh, Gathered, Parcel, Source, Stacked, Stored, Work
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from runner.bind import Bound, Reading, bind, is_renderer
+from runner.bind import Bound, bind, is_renderer
 from runner.cells import Binders, Makers, judge
 from runner.errors import listed, near
 from runner.identity import assign
 from runner.kinds import Kinds
+from runner.making import Reading
 from runner.plan import Cell, Node, Plan, Planned
 from runner.registry import Registry
 from runner.spec import AxisUse, Problems, Reference, Spec, axis_use, resolved_names

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from runner.bind import WORDS, marked_fields, wording
+from runner.bind import WORDS, marked_fields
 from runner.errors import SpecError
+from runner.making import wording
 from runner.plugin import Renderer
 
 
