@@ -145,8 +145,14 @@ def plan(specs: tuple[Path, ...], verbose: bool, **wish: Any) -> None:
 
 @cli.command()
 @_spec_options
-def validate(specs: tuple[Path, ...], **wish: Any) -> None:
+@click.option("--format", "form", type=click.Choice(["text", "github", "json"]), default="text",
+              help="How problems are told: to people, as GitHub annotations, as JSON.")  # fmt: skip
+def validate(specs: tuple[Path, ...], form: str, **wish: Any) -> None:
     """Check SPECS (files or folders) without computing anything; exit code 2 if one is wrong."""
+    if form != "text":
+        from runner.cli_tools import tell_faults
+
+        sys.exit(EXIT_WRONG if tell_faults(_files(specs), form, wish) else 0)
     for journey in _prepared(specs, keyed=False, **wish):
         nodes = sum(len(planned.nodes) for planned in journey.plan.steps.values())
         steps = len(journey.plan.steps)

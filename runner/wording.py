@@ -2,66 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from runner.errors import Problem, SpecError
+from runner.errors import SpecError
 from runner.execute import BLOCKED, CACHED, FAILED, NOT_RUN, PASSED, Result
-from runner.layers import LayeredError, Origin
-from runner.places import Places
+from runner.faults import faults, near_path
 from runner.plan import Plan, Planned
 from runner.store import Store
 
+__all__ = ["changed_files", "near_path", "plan_lines", "problems", "summary", "version_warnings"]
 _ORDER = (PASSED, CACHED, FAILED, BLOCKED, NOT_RUN)
-
-
-def near_path(path: Path) -> str:
-    """Return a path as a person in the current folder would write it."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return os.path.relpath(path) if path.is_absolute() else str(path)
 
 
 def problems(error: SpecError, spec: Path) -> list[str]:
     """Return a line for each problem: `file:line:column: what is wrong`, in order of place."""
-    texts: dict[Path, Places | None] = {}
-    found = sorted(_placed(problem, error, spec, texts) for problem in error.problems)
-    return [line for _, line in found]
-
-
-def _placed(
-    problem: Problem, error: SpecError, spec: Path, texts: dict[Path, Places | None]
-) -> tuple[tuple[str, int, int], str]:
-    layers = error.layers if isinstance(error, LayeredError) else None
-    origin = layers.origin(problem.where) if layers else Origin(problem.file or spec, problem.where)
-    if problem.where == () and problem.file is None and problem.message.startswith("--"):
-        return ("", 0, 0), problem.message
-    if origin.file is None:
-        return ("", 0, 0), f"{origin.text}: {_named(problem)}"
-    file = problem.file or origin.file
-    line, column = problem.line or 1, problem.column or 1
-    if problem.line is None and (places := _places(file, texts)) is not None:
-        line, column = places.find(origin.where, problem.at)
-    shown = f"{near_path(file)}:{line}:{column}"
-    return (str(file), line, column), f"{shown}: {_named(problem)}"
-
-
-def _named(problem: Problem) -> str:
-    name = ".".join(str(part) for part in problem.where)
-    return f"{name}: {problem.message}" if name else problem.message
-
-
-def _places(file: Path, texts: dict[Path, Places | None]) -> Places | None:
-    if file not in texts:
-        try:
-            texts[file] = Places(file.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError):
-            texts[file] = None
-    return texts[file]
+    return [fault.text for fault in faults(error, spec)]
 
 
 def summary(results: Iterable[Result], seconds: str) -> str:
