@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from runner import cli_tools
 from runner.errors import RunnerError, SpecError, UsageError
 
 if TYPE_CHECKING:
@@ -253,3 +254,6 @@ def _near(path: Path) -> str:
     from runner.wording import near_path
 
     return near_path(path)
+
+
+cli.add_command(cli_tools.schema)

@@ -5,9 +5,10 @@ Everything heavy is imported by the command that needs it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -33,3 +34,42 @@ def tell_faults(files: Sequence[Path], form: str, wish: Mapping[str, Any]) -> bo
         for line in as_github(found):
             click.echo(line)
     return bool(found)
+
+
+_PROJECT = click.option(
+    "--project", type=click.Path(path_type=Path), default=Path(), help="Project folder."
+)
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Write it there, not to the terminal.")  # fmt: skip
+@_PROJECT
+def schema(out: Path | None, project: Path) -> None:
+    """Write the JSON Schema of specs, with every plugin's parameters, for editors."""
+    import json
+
+    from runner.errors import RunnerError
+    from runner.schema import spec_schema
+
+    try:
+        text = json.dumps(spec_schema(project), indent=1, ensure_ascii=False)
+    except RunnerError as error:
+        _fail(str(error))
+    if out is None:
+        click.echo(text)
+        return
+    _write(out, f"{text}\n")
+    click.echo(f"{out}: written")
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        _fail(f"cannot write {file}: {error.strerror}")
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(f"error: {message}", err=True)
+    sys.exit(2)

@@ -65,6 +65,8 @@ def loaded(world, *arguments: str) -> tuple[int, list[str]]:
         ("validate broken.toml", 2),
         ("list", 0),
         ("show llc", 0),
+        ("validate bad.toml --format json", 2),
+        ("schema", 0),
     ],
 )
 def test_nothing_heavy_is_imported_before_anything_is_computed(
