@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -15,8 +15,8 @@ from runner import cli_tools
 from runner.errors import RunnerError, SpecError, UsageError
 
 if TYPE_CHECKING:
-    from runner.execute import Run
     from runner.journey import Journey
+    from runner.select import Choice
 
 EXIT_FAILED, EXIT_WRONG, EXIT_NOTHING, EXIT_INTERRUPTED = 1, 2, 5, 130
 F = TypeVar("F", bound=Callable[..., Any])
@@ -29,8 +29,12 @@ def cli() -> None:
 
 
 def _spec_options(command: F) -> F:
+    specs = click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path))
+    return specs(_wish_options(command))
+
+
+def _wish_options(command: F) -> F:
     options = [
-        click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path)),
         click.option("--profile", metavar="NAME", help="Merge [profiles.NAME] into the spec."),
         click.option("--set", "sets", multiple=True, metavar="KEY=VALUE",
                      help="Override one value, e.g. probes.llc.steps=200."),
@@ -46,8 +50,24 @@ def _spec_options(command: F) -> F:
     return command
 
 
+def _node_options(command: F) -> F:
+    options = [
+        click.argument("specs", nargs=-1, required=True, metavar="SPEC[::NODE]..."),
+        click.option("-k", "keyword", metavar="EXPR",
+                     help="Only nodes whose id matches, e.g. -k 'llc and not task=add'."),
+        click.option("-m", "marker", metavar="EXPR",
+                     help="Only nodes of steps so marked, e.g. -m 'quick or nightly'."),
+        click.option("--only-missing", is_flag=True, help="Only nodes that are not stored yet."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return _wish_options(command)
+
+
 @cli.command()
-@_spec_options
+@_node_options
+@click.option("--co", "--collect-only", "collect", is_flag=True,
+              help="List the ids of the selected nodes; run nothing.")  # fmt: skip
 @click.option("-n", "workers", type=click.IntRange(1), metavar="N",
               help="Worker processes (default: the number of cores).")  # fmt: skip
 @click.option("--device", default="cpu", show_default=True, help="Where numerics run: cpu, cuda.")
@@ -56,7 +76,8 @@ def _spec_options(command: F) -> F:
 @click.option("-v", "--verbose", is_flag=True, help="A line for each node.")
 @click.option("-q", "--quiet", is_flag=True, help="Only failures and the last line.")
 def run(  # noqa: PLR0917  # one argument for each option
-    specs: tuple[Path, ...],
+    specs: tuple[str, ...],
+    collect: bool,
     workers: int | None,
     device: str,
     first: bool,
@@ -65,80 +86,46 @@ def run(  # noqa: PLR0917  # one argument for each option
     quiet: bool,
     **wish: Any,
 ) -> None:
-    """Compute what is missing of one or more SPECS (files or folders) and draw their views."""
+    """Compute what is missing of SPECS (files, folders, file.toml::step[axis=value]); draw views.
+
+    Of a step without brackets all cells are selected, of one with brackets those that agree.
+    What selected nodes need is computed too.
+    """
     from runner.execute import Options
+    from runner.session import Manner, collected, run_all
 
     limit = 1 if first else maxfail
     options = Options(workers or os.cpu_count() or 1, device, limit)
     _check_device(device)
     signal.signal(signal.SIGTERM, _as_interrupt)
-    code = 0
     try:
-        for journey in _prepared(specs, **wish):
-            if len(specs) > 1 or not quiet:
-                click.echo(f"{_near(journey.spec.path)}: {journey.spec.title}")
-            code = max(code, _run_one(journey, options, verbose, quiet))
-            if code == EXIT_INTERRUPTED:
-                break
+        chosen = _chosen(specs, wish)
+        if collect:
+            for line in collected(chosen):
+                click.echo(line)
+            code = 0
+        else:
+            code = run_all(chosen, options, Manner(verbose, quiet))
     except KeyboardInterrupt:  # while planning or drawing; nothing stored is lost
         click.echo("interrupted; run the same command again to go on", err=True)
         code = EXIT_INTERRUPTED
     sys.exit(code)
 
 
-def _run_one(journey: Journey, options: Any, verbose: bool, quiet: bool) -> int:
-    import time
-
-    from runner.execute import FAILED, elapsed
-    from runner.journey import travel
-    from runner.report import failures, verdicts
-    from runner.terminal import watcher
-    from runner.wording import summary
-
-    started = time.monotonic()
-    try:
-        run = travel(journey, options, watcher(journey.plan, quiet, verbose))
-    except RunnerError as error:
-        click.echo(f"error: {error}", err=True)
-        return EXIT_FAILED
-    for line in failures(journey, run):
-        click.echo(line)
-    if not quiet:
-        for line in verdicts(run):
-            click.echo(line)
-        _echo_views(journey, run)
-    for path in sorted(set(journey.store.damaged)):
-        click.echo(f"warning: a damaged line in {path}; its nodes are computed again", err=True)
-    click.echo(summary(run.results.values(), elapsed(started)))
-    if run.interrupted:
-        click.echo("interrupted; run the same command again to go on", err=True)
-        return EXIT_INTERRUPTED
-    return EXIT_FAILED if any(r.status == FAILED for r in run.results.values()) else 0
-
-
-def _echo_views(journey: Journey, run: Run) -> None:
-    from runner.execute import CACHED, PASSED
-
-    done = [r for r in run.results.values() if r.status in (PASSED, CACHED)]
-    views = [view for result in done for view in result.node.views]
-    if views:
-        click.echo(f"{len(views)} view{'s' if len(views) > 1 else ''} in {_near(journey.views)}/")
-
-
 @cli.command()
-@_spec_options
+@_node_options
 @click.option("-v", "--verbose", is_flag=True, help="A line for each node.")
-def plan(specs: tuple[Path, ...], verbose: bool, **wish: Any) -> None:
+def plan(specs: tuple[str, ...], verbose: bool, **wish: Any) -> None:
     """Tell what `run` would do with SPECS, and why; compute nothing."""
     from runner.wording import plan_lines, version_warnings
 
-    for journey in _prepared(specs, **wish):
+    for journey, choice in _chosen(specs, wish):
         click.echo(f"{_near(journey.spec.path)}: {journey.spec.title}")
         try:
             journey.store.refresh()
         except RunnerError as error:
             _fail(error)
-        for line in plan_lines(journey.plan, journey.store, verbose):
+        for line in plan_lines(journey.plan, journey.store, verbose, choice):
             click.echo(line)
         for line in version_warnings(journey.plan, journey.store):
             click.echo(line, err=True)
@@ -188,6 +175,31 @@ def _print(lines: Callable[[], Sequence[str]]) -> None:
         _fail(error)
 
 
+def _chosen(specs: Sequence[str], options: dict[str, Any]) -> list[tuple[Journey, Choice]]:
+    """Return the specs in which something is selected, planned; exit when that is none."""
+    from runner.select import Asked, check_markers, choose, split_id
+
+    asked = Asked.taken(options)
+    try:
+        targets = [split_id(text) for text in specs]
+        whole = {file.resolve() for file in _files([p for p, node in targets if node is None])}
+        ids: dict[Path, list[str]] = {}
+        for path, node in targets:
+            if node is not None and path.resolve() not in whole:
+                ids.setdefault(path.resolve(), []).append(node)
+        journeys = _prepared(list(dict.fromkeys(path for path, _ in targets)), **options)
+        check_markers(asked, [journey.plan for journey in journeys])
+        found = [(j, choose(j, ids.get(j.spec.path, []), asked)) for j in journeys]
+    except RunnerError as error:
+        _fail(error)
+    chosen = [(journey, choice) for journey, choice in found if choice.nodes or not choice.total]
+    if not chosen:
+        total = sum(choice.total for _, choice in found)
+        click.echo(f"nothing selected: {total} deselected", err=True)
+        sys.exit(EXIT_NOTHING)
+    return chosen
+
+
 def _prepared(specs: Sequence[Path], keyed: bool = True, **wish: Any) -> list[Journey]:
     """Return the specs planned; print every problem of all of them and exit when there is one."""
     from runner.journey import Wish, prepare
@@ -219,7 +231,10 @@ def _files(specs: Sequence[Path]) -> list[Path]:
             files += found
         else:
             files.append(path)
-    return files
+    once: dict[Path, Path] = {}
+    for file in files:
+        once.setdefault(file.resolve(), file)
+    return list(once.values())
 
 
 def _print_problems(error: SpecError, path: Path) -> None:
@@ -240,7 +255,7 @@ def _check_device(device: str) -> None:
             _fail(UsageError("--device cuda: torch finds no CUDA device; use --device cpu"))
 
 
-def _fail(error: RunnerError) -> None:
+def _fail(error: RunnerError) -> NoReturn:
     click.echo(f"error: {error}", err=True)
     sys.exit(EXIT_WRONG)
 

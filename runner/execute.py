@@ -6,7 +6,7 @@ import heapq
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +18,7 @@ from runner.executors import Place, compute_here, executor, stop
 from runner.parcels import Group, groups, parcel
 from runner.plan import Node, Plan
 from runner.registry import Registry
+from runner.select import needed, sources
 from runner.store import Store
 from runner.types import Verdict
 from runner.work import Done
@@ -57,6 +58,8 @@ class Run:
     options: Options
     watch: Callable[[Result], None] = lambda result: None  # noqa: ARG005
     tick: Callable[[dict[str, Group], Path], None] = lambda running, progress: None  # noqa: ARG005
+    selected: frozenset[str] | None = None  # keys; None: all nodes
+    first: frozenset[str] = frozenset()  # keys of what is computed before the rest
     token: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     results: dict[str, Result] = field(default_factory=dict)
     interrupted: bool = False
@@ -65,6 +68,12 @@ class Run:
     def progress(self) -> Path:
         """The folder of this run's progress files."""
         return self.store.progress(self.token)
+
+    @cached_property
+    def nodes(self) -> dict[str, Node]:
+        """The nodes this run is about: the selected ones, and what they need that is missing."""
+        self.store.refresh()
+        return needed(self.plan, self.store, self.selected)
 
     def execute(self) -> list[Result]:
         """Compute what is missing; return one result for each node that is stored or failed."""
@@ -86,11 +95,8 @@ class Run:
         return list(self.results.values())
 
     def _look_up(self) -> dict[str, Node]:
-        self.store.refresh()
         missing = {}
-        for node in self.plan.nodes():
-            if not node.plugin.persist:
-                continue
+        for node in self.nodes.values():
             record = self.store.get(node.key)
             if record is None:
                 missing[node.key] = node
@@ -124,7 +130,7 @@ class _Loop:
         self.waiting: dict[int, set[str]] = {}
         self.readers: dict[str, list[int]] = {}
         self.tries: dict[int, int] = {}
-        self.groups = dict(enumerate(groups(run.plan, missing)))
+        self.groups = dict(enumerate(_urgent_first(groups(run.plan, missing), run.first, missing)))
         self.running: dict[Future[list[Done]], int] = {}
         for number, group in self.groups.items():
             needs = {n.key for node in group.nodes for n in _needs(node, missing)}
@@ -264,21 +270,20 @@ class _Loop:
             self._settled(node.key)
 
 
-def _needs(node: Node, missing: dict[str, Node]) -> Iterable[Node]:
+def _needs(node: Node, missing: dict[str, Node]) -> list[Node]:
     """Return the missing nodes that must be stored before a node can be computed."""
-    return list(_needs_once(node, missing, set()))
+    return [source for source in sources(node) if source.key in missing]
 
 
-def _needs_once(node: Node, missing: dict[str, Node], seen: set[str]) -> Iterator[Node]:
-    for source in [*node.inputs(), *node.requires]:
-        if source.key in seen:
-            continue
-        seen.add(source.key)
-        if source.plugin.persist:
-            if source.key in missing:
-                yield source
-        else:
-            yield from _needs_once(source, missing, seen)
+def _urgent_first(
+    found: Iterable[Group], first: frozenset[str], missing: dict[str, Node]
+) -> list[Group]:
+    """Return the groups with those in front that hold, or are needed by, a node of `first`."""
+    urgent = set(first)
+    for node in reversed(missing.values()):  # readers before what they read
+        if node.key in urgent:
+            urgent.update(source.key for source in _needs(node, missing))
+    return sorted(found, key=lambda group: not any(node.key in urgent for node in group.nodes))
 
 
 def elapsed(started: float) -> str:

@@ -16,6 +16,7 @@ from runner.execute import CACHED, FAILED, PASSED, Options, Result, Run
 from runner.plan import Plan
 from runner.planner import build, check
 from runner.registry import Registry, find_project
+from runner.select import Choice
 from runner.spec import Spec, load
 from runner.store import Store
 from runner.terminal import Watch
@@ -80,9 +81,12 @@ def _stale_keys(store: Store) -> Any:
     return key_of
 
 
-def travel(journey: Journey, options: Options, watch: Watch) -> Run:
-    """Run a plan, put its views in place and write the manifest."""
+def travel(journey: Journey, options: Options, watch: Watch, choice: Choice | None = None) -> Run:
+    """Run a plan or the chosen nodes of it, put its views in place and write the manifest."""
     run = Run(journey.plan, journey.store, journey.registry, options, watch.result, watch.tick)
+    if choice is not None:
+        run.selected = choice.keys if choice.deselected else None
+        run.first = choice.first
     started = time.time()
     try:
         journey.store.folder.mkdir(parents=True, exist_ok=True)
@@ -90,6 +94,7 @@ def travel(journey: Journey, options: Options, watch: Watch) -> Run:
         message = f"cannot make {journey.store.folder}: {error.strerror}; choose --artifacts"
         raise StoreError(message) from error
     try:
+        watch.begin(run.nodes.values())
         run.execute()
     finally:
         watch.close()
@@ -105,6 +110,7 @@ def travel(journey: Journey, options: Options, watch: Watch) -> Run:
 
 def place_views(journey: Journey, results: Iterable[Result]) -> list[str]:
     """Link the views of finished renderers; remove those of the last run that are no more."""
+    results = list(results)
     placed = []
     for result in results:
         if result.status not in (PASSED, CACHED) or not result.node.views:
@@ -114,10 +120,13 @@ def place_views(journey: Journey, results: Iterable[Result]) -> list[str]:
             source = journey.store.read(contents[Path(view).suffix])
             place(source, journey.views, view)
             placed.append(view)
-    wanted = {view for node in journey.plan.nodes() for view in node.views}
+    ended = {result.node.key for result in results}
+    wanted = {view: node.key for node in journey.plan.nodes() for view in node.views}
     for old in _last_views(journey):
         if old not in wanted:
             (journey.views / old).unlink(missing_ok=True)
+        elif wanted[old] not in ended:  # not selected: still a view of this spec
+            placed.append(old)
     return placed
 
 

@@ -6,19 +6,23 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from runner.execute import CACHED, FAILED, PASSED, Result
 from runner.parcels import Group
-from runner.plan import Plan
+from runner.plan import Node, Plan
 
 HEARTBEAT = 15.0  # seconds between plain lines while nothing finishes
 
 
 class Watch(Protocol):
     """What a run tells whoever watches it."""
+
+    def begin(self, nodes: Iterable[Node]) -> None:
+        """A run of these nodes begins."""
 
     def result(self, result: Result) -> None:
         """A node ended."""
@@ -42,6 +46,9 @@ def watcher(plan: Plan, quiet: bool, verbose: bool) -> Watch:
 class Silent:
     """Shows nothing."""
 
+    def begin(self, nodes: Iterable[Node]) -> None:
+        """Ignore the beginning."""
+
     def result(self, result: Result) -> None:
         """Ignore a result."""
 
@@ -60,9 +67,11 @@ class _Counts:
         self.ended: Counter[str] = Counter()
         self.states: dict[str, Counter[str]] = {name: Counter() for name in plan.steps}
         self.seconds: Counter[str] = Counter()
-        for node in plan.nodes():
-            if node.plugin.persist:
-                self.total[node.step] += 1
+        self.expect(node for node in plan.nodes() if node.plugin.persist)
+
+    def expect(self, nodes: Iterable[Node]) -> None:
+        """Count the nodes that will end."""
+        self.total = Counter(node.step for node in nodes)
 
     def add(self, result: Result) -> None:
         step = result.node.step
@@ -84,6 +93,10 @@ class Lines:
         self.counts = _Counts(plan)
         self.verbose = verbose
         self.last = time.monotonic()
+
+    def begin(self, nodes: Iterable[Node]) -> None:
+        """Note how many nodes of each step there are to wait for."""
+        self.counts.expect(nodes)
 
     def result(self, result: Result) -> None:
         """Print a step's line when its last node has ended."""
@@ -136,6 +149,10 @@ class Bars:
         self.steps: dict[str, Any] = {}
         self.nodes: dict[str, Any] = {}
         self.bars.start()
+
+    def begin(self, nodes: Iterable[Node]) -> None:
+        """Note how many nodes of each step there are to wait for."""
+        self.counts.expect(nodes)
 
     def result(self, result: Result) -> None:
         """Advance the step's bar; print its line when it is through."""

@@ -11,6 +11,7 @@ from runner.errors import SpecError
 from runner.execute import BLOCKED, CACHED, FAILED, NOT_RUN, PASSED, Result
 from runner.faults import faults, near_path
 from runner.plan import Plan, Planned
+from runner.select import Choice, needed
 from runner.store import Store
 
 __all__ = ["changed_files", "near_path", "plan_lines", "problems", "summary", "version_warnings"]
@@ -22,20 +23,41 @@ def problems(error: SpecError, spec: Path) -> list[str]:
     return [fault.text for fault in faults(error, spec)]
 
 
-def summary(results: Iterable[Result], seconds: str) -> str:
-    """Return the last line of a run: `12 passed, 3 cached, 1 failed in 41 s`."""
-    counts = Counter(result.status for result in results)
+def summary(results: Iterable[Result], seconds: str, choice: Choice | None = None) -> str:
+    """Return the last line of a run: `12 passed, 3 cached, 1 failed, 7 deselected in 41 s`.
+
+    Counted by outcome are the selected nodes, and others only where they stood in the way.
+    """
+    results = list(results)
+    extra = [r for r in results if choice is not None and r.node.key not in choice.keys]
+    made = {r.node.key for r in extra if r.status == PASSED}
+    counts = Counter(r.status for r in results if r.node.key not in made)
     parts = [f"{counts[status]} {status}" for status in _ORDER if counts[status]]
+    if choice is not None and choice.deselected:
+        parts.append(left_out(choice, len(made), "computed"))
     return f"{', '.join(parts) or 'nothing to do'} in {seconds}"
 
 
-def plan_lines(plan: Plan, store: Store, verbose: bool = False) -> list[str]:
+def left_out(choice: Choice, made: int, verb: str) -> str:
+    """Return `7 deselected (2 of them computed as inputs)`."""
+    some = f" ({made} of them {verb} as input{'s' if made > 1 else ''})" if made else ""
+    return f"{choice.deselected} deselected{some}"
+
+
+def plan_lines(
+    plan: Plan, store: Store, verbose: bool = False, choice: Choice | None = None
+) -> list[str]:
     """Return what a run would do and why, a line for each step (each node where verbose)."""
     lines = []
+    keep = needed(plan, store, choice.keys) if choice is not None and choice.deselected else None
     width = max(len(name) for name in plan.steps)
     missing: Counter[str] = Counter()
     for name, planned in plan.steps.items():
         nodes = {node.key: node for node in planned.nodes.values()}
+        if keep is not None:
+            nodes = {key: node for key, node in nodes.items() if key in keep}
+            if not nodes:
+                continue
         use = f"{planned.bound.step.family}/{planned.bound.step.use}"
         over = f" over {', '.join(planned.axes)}" if planned.axes else ""
         if planned.bound.is_check:
@@ -52,7 +74,10 @@ def plan_lines(plan: Plan, store: Store, verbose: bool = False) -> list[str]:
             lines += [f"    {nodes[key].label}  {state}" for key, state in states.items()]
     total = sum(missing.values())
     run = total - missing["cached"]
-    lines.append(f"{total} nodes, {missing['cached']} cached, {run} to run")
+    text = f"{total} nodes, {missing['cached']} cached, {run} to run"
+    if choice is not None and keep is not None:
+        text += f", {left_out(choice, len(keep.keys() - choice.keys), 'needed')}"
+    lines.append(text)
     return lines
 
 

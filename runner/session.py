@@ -1,0 +1,106 @@
+"""`runner run`: specs one after the other, what is told of each, and the exit code."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import click
+
+from runner.errors import RunnerError
+from runner.execute import CACHED, FAILED, PASSED, Options, Run, elapsed
+from runner.journey import Journey, travel
+from runner.report import failures, verdicts
+from runner.select import Choice
+from runner.terminal import watcher
+from runner.wording import near_path, summary
+
+EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a run is told."""
+
+    verbose: bool = False
+    quiet: bool = False
+
+
+def run_all(chosen: Sequence[tuple[Journey, Choice]], options: Options, manner: Manner) -> int:
+    """Run the chosen nodes of specs; return the exit code."""
+    code = failed = 0
+    for position, (journey, choice) in enumerate(chosen):
+        rest = options
+        if options.stop_after is not None:
+            if failed >= options.stop_after:
+                left = len(chosen) - position
+                click.echo(f"stopped after {_failures(failed)}: {_specs(left)} not run")
+                break
+            rest = replace(options, stop_after=options.stop_after - failed)
+        if len(chosen) > 1 or not manner.quiet:
+            click.echo(f"{near_path(journey.spec.path)}: {journey.spec.title}")
+        if choice.note and not manner.quiet:
+            click.echo(choice.note)
+        ended, run = _run_one(journey, choice, rest, manner)
+        code = max(code, ended)
+        if run is not None:
+            failed += sum(result.status == FAILED for result in run.results.values())
+        else:
+            failed += 1
+        if code == EXIT_INTERRUPTED:
+            break
+    return code
+
+
+def collected(chosen: Sequence[tuple[Journey, Choice]]) -> Iterator[str]:
+    """Yield the ids of the chosen nodes and how many there are."""
+    for journey, choice in chosen:
+        for node in choice.nodes:
+            yield f"{near_path(journey.spec.path)}::{node.label}"
+    count = sum(len(choice.nodes) for _, choice in chosen)
+    out = sum(choice.deselected for _, choice in chosen)
+    yield f"{count} node{'s' if count != 1 else ''} selected" + (
+        f", {out} deselected" if out else ""
+    )
+
+
+def _run_one(
+    journey: Journey, choice: Choice, options: Options, manner: Manner
+) -> tuple[int, Run | None]:
+    started = time.monotonic()
+    try:
+        run = travel(journey, options, watcher(journey.plan, manner.quiet, manner.verbose), choice)
+    except RunnerError as error:
+        click.echo(f"error: {error}", err=True)
+        return EXIT_FAILED, None
+    for line in failures(journey, run):
+        click.echo(line)
+    if not manner.quiet:
+        for line in verdicts(run):
+            click.echo(line)
+        _echo_views(journey, run)
+    for path in sorted(set(journey.store.damaged)):
+        click.echo(f"warning: a damaged line in {path}; its nodes are computed again", err=True)
+    click.echo(summary(run.results.values(), elapsed(started), choice))
+    if run.interrupted:
+        click.echo("interrupted; run the same command again to go on", err=True)
+        return EXIT_INTERRUPTED, run
+    return EXIT_FAILED if any(r.status == FAILED for r in run.results.values()) else 0, run
+
+
+def _echo_views(journey: Journey, run: Run) -> None:
+    done = [r for r in run.results.values() if r.status in (PASSED, CACHED)]
+    views = [view for result in done for view in result.node.views]
+    if views:
+        click.echo(
+            f"{len(views)} view{'s' if len(views) > 1 else ''} in {near_path(journey.views)}/"
+        )
+
+
+def _failures(count: int) -> str:
+    return f"{count} failure{'s' if count > 1 else ''}"
+
+
+def _specs(count: int) -> str:
+    return f"{count} spec{'s were' if count > 1 else ' was'}"
