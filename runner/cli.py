@@ -66,6 +66,10 @@ def _node_options(command: F) -> F:
 
 @cli.command()
 @_node_options
+@click.option("--lf", "--last-failed", "last_failed", is_flag=True,
+              help="Only nodes that failed when last run (all if none did).")  # fmt: skip
+@click.option("--ff", "--failed-first", "failed_first", is_flag=True,
+              help="All nodes, those that failed when last run first.")  # fmt: skip
 @click.option("--co", "--collect-only", "collect", is_flag=True,
               help="List the ids of the selected nodes; run nothing.")  # fmt: skip
 @click.option("-n", "workers", type=click.IntRange(1), metavar="N",
@@ -177,7 +181,7 @@ def _print(lines: Callable[[], Sequence[str]]) -> None:
 
 def _chosen(specs: Sequence[str], options: dict[str, Any]) -> list[tuple[Journey, Choice]]:
     """Return the specs in which something is selected, planned; exit when that is none."""
-    from runner.select import Asked, check_markers, choose, split_id
+    from runner.select import Asked, check_markers, choose_all, split_id
 
     asked = Asked.taken(options)
     try:
@@ -189,7 +193,7 @@ def _chosen(specs: Sequence[str], options: dict[str, Any]) -> list[tuple[Journey
                 ids.setdefault(path.resolve(), []).append(node)
         journeys = _prepared(list(dict.fromkeys(path for path, _ in targets)), **options)
         check_markers(asked, [journey.plan for journey in journeys])
-        found = [(j, choose(j, ids.get(j.spec.path, []), asked)) for j in journeys]
+        found = choose_all([(j, ids.get(j.spec.path, [])) for j in journeys], asked)
     except RunnerError as error:
         _fail(error)
     chosen = [(journey, choice) for journey, choice in found if choice.nodes or not choice.total]

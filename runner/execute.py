@@ -108,6 +108,10 @@ class Run:
         self.results[result.node.key] = result
         self.watch(result)
 
+    def fails(self, result: Result) -> bool:
+        """Whether a result makes the run fail."""
+        return result.status == FAILED
+
     def note_done(self, node: Node, done: Done) -> None:
         """Note what a worker reported of a node."""
         status = PASSED if done.record is not None else FAILED

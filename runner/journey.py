@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import StoreError
-from runner.execute import CACHED, FAILED, PASSED, Options, Result, Run
+from runner.execute import BLOCKED, CACHED, FAILED, NOT_RUN, PASSED, Options, Result, Run
 from runner.plan import Plan
 from runner.planner import build, check
 from runner.registry import Registry, find_project
-from runner.select import Choice
+from runner.select import Choice, last_failed
 from runner.spec import Spec, load
 from runner.store import Store
 from runner.terminal import Watch
@@ -159,6 +159,18 @@ def write_failures(journey: Journey, results: Iterable[Result]) -> None:
             file.write_text(f"{result.failure.traceback}\n{result.log}", "utf-8")
 
 
+def still_failed(journey: Journey, run: Run) -> list[str]:
+    """Return the labels of the nodes that failed now, or before and were not reached since."""
+    ends = {r.node.key: r for r in run.results.values() if r.status not in (BLOCKED, NOT_RUN)}
+    before = set(last_failed(journey))
+    nodes = [node for planned in journey.plan.steps.values() for node in planned.nodes.values()]
+    return [
+        node.label
+        for node in nodes
+        if (run.fails(ends[node.key]) if node.key in ends else node.label in before)
+    ]
+
+
 def write_manifest(
     journey: Journey, run: Run, views: list[str], started: float, options: Options
 ) -> None:
@@ -188,6 +200,7 @@ def write_manifest(
         "device": options.device,
         "resolved": journey.spec.layers.data,
         "nodes": nodes,
+        "failed": still_failed(journey, run),
         "views": views,
     }
     journey.views.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +67,21 @@ def split_id(text: str) -> tuple[Path, str | None]:
     return Path(path), node if mark else None
 
 
+def choose_all(
+    targets: Sequence[tuple[Journey, Sequence[str]]], asked: Asked
+) -> list[tuple[Journey, Choice]]:
+    """Return what is chosen of each spec; with --lf, of all that is asked for if nothing failed.
+
+    Raises: UsageError as `choose` does.
+    """
+    found = [(journey, choose(journey, ids, asked)) for journey, ids in targets]
+    if asked.last_failed and not any(choice.first for _, choice in found):
+        every = replace(asked, last_failed=False)
+        note = "no node failed when last run: nothing is left out for --lf"
+        found = [(j, replace(choose(j, ids, every), note=note)) for j, ids in targets]
+    return found
+
+
 def choose(journey: Journey, ids: Sequence[str], asked: Asked) -> Choice:
     """Return the nodes that the command line asks for; no ids stand for all nodes.
 
@@ -94,8 +109,8 @@ def choose(journey: Journey, ids: Sequence[str], asked: Asked) -> Choice:
     before = [node for node in nodes if node.label in failed]
     note = ""
     if asked.last_failed or asked.failed_first:
-        note = f"{len(before)} failed before" if before else "nothing failed before: all are taken"
-    if asked.last_failed and before:
+        note = f"{len(before)} node{'s' if len(before) != 1 else ''} failed when last run"
+    if asked.last_failed:
         nodes = before
     if asked.only_missing:
         journey.store.refresh()
@@ -129,12 +144,12 @@ def last_failed(journey: Journey) -> list[str]:
         manifest = json.loads((journey.views / "run.json").read_text("utf-8"))
     except (OSError, ValueError):
         return []
-    if not isinstance(manifest, dict):
+    try:
+        if "failed" not in manifest:  # written before this list was
+            return [str(n["node"]) for n in manifest["nodes"] if n["status"] == "failed"]
+        return [str(label) for label in manifest["failed"]]
+    except (KeyError, TypeError):
         return []
-    if "failed" not in manifest:  # written before this list was
-        nodes = manifest.get("nodes", [])
-        return [str(node["node"]) for node in nodes if node.get("status") == "failed"]
-    return [str(label) for label in manifest["failed"]]
 
 
 def sources(node: Node) -> Iterator[Node]:
