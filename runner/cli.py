@@ -77,6 +77,9 @@ def _node_options(command: F) -> F:
 @click.option("--device", default="cpu", show_default=True, help="Where numerics run: cpu, cuda.")
 @click.option("-x", "first", is_flag=True, help="Stop at the first failure.")
 @click.option("--maxfail", type=click.IntRange(1), metavar="N", help="Stop after N failures.")
+@click.option("--strict", is_flag=True, help="A refuted hypothesis makes the run fail.")
+@click.option("--durations", type=click.IntRange(0), metavar="N",
+              help="Name the N slowest nodes at the end (0: all).")  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="A line for each node.")
 @click.option("-q", "--quiet", is_flag=True, help="Only failures and the last line.")
 def run(  # noqa: PLR0917  # one argument for each option
@@ -86,6 +89,8 @@ def run(  # noqa: PLR0917  # one argument for each option
     device: str,
     first: bool,
     maxfail: int | None,
+    strict: bool,
+    durations: int | None,
     verbose: bool,
     quiet: bool,
     **wish: Any,
@@ -96,10 +101,13 @@ def run(  # noqa: PLR0917  # one argument for each option
     What selected nodes need is computed too.
     """
     from runner.execute import Options
-    from runner.session import Manner, collected, run_all
+    from runner.report import Telling
+    from runner.session import Manner, collected, run_all, said
+    from runner.terminal import colours
 
     limit = 1 if first else maxfail
-    options = Options(workers or os.cpu_count() or 1, device, limit)
+    options = Options(workers or os.cpu_count() or 1, device, limit, strict)
+    telling = Telling(colours(), said(wish, device), strict)
     _check_device(device)
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
@@ -109,7 +117,7 @@ def run(  # noqa: PLR0917  # one argument for each option
                 click.echo(line)
             code = 0
         else:
-            code = run_all(chosen, options, Manner(verbose, quiet))
+            code = run_all(chosen, options, Manner(verbose, quiet, durations, telling))
     except KeyboardInterrupt:  # while planning or drawing; nothing stored is lost
         click.echo("interrupted; run the same command again to go on", err=True)
         code = EXIT_INTERRUPTED

@@ -46,6 +46,7 @@ class Options:
     workers: int = 1
     device: str = "cpu"
     stop_after: int | None = None  # failures; None: never
+    strict: bool = False  # whether a refuted hypothesis makes the run fail
 
 
 @dataclass
@@ -110,7 +111,13 @@ class Run:
 
     def fails(self, result: Result) -> bool:
         """Whether a result makes the run fail."""
-        return result.status == FAILED
+        refuted = (
+            result.node.family == "hypotheses"
+            and result.verdict is not None
+            and result.verdict.judged
+            and not result.verdict.holds
+        )
+        return result.status == FAILED or (self.options.strict and refuted)
 
     def note_done(self, node: Node, done: Done) -> None:
         """Note what a worker reported of a node."""
@@ -198,9 +205,8 @@ class _Loop:
         for done in future.result():
             if done.record is not None:
                 self.run.store.records[done.key] = done.record
-            else:
-                self.failures += 1
             self.run.note_done(nodes[done.key], done)
+            self.failures += self.run.fails(self.run.results[done.key])
         for key in nodes:
             self._settled(key)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import click
 
 from runner.errors import RunnerError
-from runner.execute import CACHED, FAILED, PASSED, Options, Run, elapsed
+from runner.execute import CACHED, PASSED, Options, Run, elapsed
 from runner.journey import Journey, travel
-from runner.report import failures, verdicts
+from runner.report import PLAIN, Telling, failures, slowest, verdicts
 from runner.select import Choice
 from runner.terminal import watcher
 from runner.wording import near_path, summary
@@ -25,11 +26,25 @@ class Manner:
 
     verbose: bool = False
     quiet: bool = False
+    durations: int | None = None  # how many of the slowest nodes to name; 0: all
+    telling: Telling = PLAIN
+
+
+def said(wish: Mapping[str, Any], device: str) -> tuple[str, ...]:
+    """Return the words of the command line that say how specs are read and run."""
+    words: list[str] = []
+    for option, key in (("profile", "profile"), ("set", "sets"), ("sweep", "sweeps"),
+                        ("artifacts", "artifacts"), ("allow-stale", "allow_stale")):  # fmt: skip
+        given = wish.get(key) or ()
+        for value in given if isinstance(given, tuple) else (given,):
+            words += [f"--{option}", str(value)]
+    return (*words, "--device", device) if device != "cpu" else tuple(words)
 
 
 def run_all(chosen: Sequence[tuple[Journey, Choice]], options: Options, manner: Manner) -> int:
     """Run the chosen nodes of specs; return the exit code."""
     code = failed = 0
+    runs: list[Run] = []
     for position, (journey, choice) in enumerate(chosen):
         rest = options
         if options.stop_after is not None:
@@ -45,11 +60,15 @@ def run_all(chosen: Sequence[tuple[Journey, Choice]], options: Options, manner: 
         ended, run = _run_one(journey, choice, rest, manner)
         code = max(code, ended)
         if run is not None:
-            failed += sum(result.status == FAILED for result in run.results.values())
+            failed += sum(run.fails(result) for result in run.results.values())
+            runs.append(run)
         else:
             failed += 1
         if code == EXIT_INTERRUPTED:
             break
+    if manner.durations is not None:
+        for line in slowest(runs, manner.durations):
+            click.echo(line)
     return code
 
 
@@ -74,19 +93,20 @@ def _run_one(
     except RunnerError as error:
         click.echo(f"error: {error}", err=True)
         return EXIT_FAILED, None
-    for line in failures(journey, run):
+    telling = manner.telling
+    for line in [*failures(journey, run, telling), *verdicts(run, journey, telling, manner.quiet)]:
         click.echo(line)
     if not manner.quiet:
-        for line in verdicts(run):
-            click.echo(line)
         _echo_views(journey, run)
     for path in sorted(set(journey.store.damaged)):
         click.echo(f"warning: a damaged line in {path}; its nodes are computed again", err=True)
-    click.echo(summary(run.results.values(), elapsed(started), choice))
+    failed = any(map(run.fails, run.results.values()))
+    line = summary(run.results.values(), elapsed(started), choice)
+    click.echo(telling.paint(line, "red" if failed else "green"))
     if run.interrupted:
         click.echo("interrupted; run the same command again to go on", err=True)
         return EXIT_INTERRUPTED, run
-    return EXIT_FAILED if any(r.status == FAILED for r in run.results.values()) else 0, run
+    return EXIT_FAILED if failed else 0, run
 
 
 def _echo_views(journey: Journey, run: Run) -> None:

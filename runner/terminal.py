@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -41,6 +42,12 @@ def watcher(plan: Plan, quiet: bool, verbose: bool) -> Watch:
     if sys.stdout.isatty():
         return Bars(plan, verbose)
     return Lines(plan, verbose)
+
+
+def colours() -> bool:
+    """Whether the output takes colour: a terminal, and nobody asked for none (no-color.org)."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not plain
 
 
 class Silent:

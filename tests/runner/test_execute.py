@@ -139,7 +139,7 @@ def test_an_expectation_that_does_not_hold_fails_the_run_and_is_not_cached(world
     for _ in range(2):
         done = world.cli("run", spec, "-n", 1)
         assert done.code == 1
-        assert "expectation small does not hold: max(value) < 2.5" in done.out
+        assert "expectation small does not hold\n>     max(value) < 2.5\n" in done.out
         assert "k=3" in done.out
         assert statuses(world)["small"] == "failed"
         assert statuses(world)["rising"] == "not run"
