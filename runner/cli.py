@@ -80,6 +80,10 @@ def _node_options(command: F) -> F:
 @click.option("--strict", is_flag=True, help="A refuted hypothesis makes the run fail.")
 @click.option("--durations", type=click.IntRange(0), metavar="N",
               help="Name the N slowest nodes at the end (0: all).")  # fmt: skip
+@click.option("--junitxml", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write what each node came to as JUnit XML, for CI.")  # fmt: skip
+@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write what each node came to, with verdicts and logs, as JSON.")  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="A line for each node.")
 @click.option("-q", "--quiet", is_flag=True, help="Only failures and the last line.")
 def run(  # noqa: PLR0917  # one argument for each option
@@ -91,6 +95,8 @@ def run(  # noqa: PLR0917  # one argument for each option
     maxfail: int | None,
     strict: bool,
     durations: int | None,
+    junitxml: Path | None,
+    json_file: Path | None,
     verbose: bool,
     quiet: bool,
     **wish: Any,
@@ -101,6 +107,7 @@ def run(  # noqa: PLR0917  # one argument for each option
     What selected nodes need is computed too.
     """
     from runner.execute import Options
+    from runner.ledger import check_writable
     from runner.report import Telling
     from runner.session import Manner, collected, run_all, said
     from runner.terminal import colours
@@ -108,6 +115,12 @@ def run(  # noqa: PLR0917  # one argument for each option
     limit = 1 if first else maxfail
     options = Options(workers or os.cpu_count() or 1, device, limit, strict)
     telling = Telling(colours(), said(wish, device), strict)
+    manner = Manner(verbose, quiet, durations, telling, junitxml, json_file)
+    try:
+        for report in filter(None, (junitxml, json_file)):
+            check_writable(report)
+    except RunnerError as error:
+        _fail(error)
     _check_device(device)
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
@@ -117,7 +130,7 @@ def run(  # noqa: PLR0917  # one argument for each option
                 click.echo(line)
             code = 0
         else:
-            code = run_all(chosen, options, Manner(verbose, quiet, durations, telling))
+            code = run_all(chosen, options, manner)
     except KeyboardInterrupt:  # while planning or drawing; nothing stored is lost
         click.echo("interrupted; run the same command again to go on", err=True)
         code = EXIT_INTERRUPTED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ import click
 from runner.errors import RunnerError
 from runner.execute import CACHED, PASSED, Options, Run, elapsed
 from runner.journey import Journey, travel
+from runner.ledger import Ended, write_json, write_junit
 from runner.report import PLAIN, Telling, failures, slowest, verdicts
 from runner.select import Choice
 from runner.terminal import watcher
@@ -28,6 +30,8 @@ class Manner:
     quiet: bool = False
     durations: int | None = None  # how many of the slowest nodes to name; 0: all
     telling: Telling = PLAIN
+    junit: Path | None = None
+    json: Path | None = None
 
 
 def said(wish: Mapping[str, Any], device: str) -> tuple[str, ...]:
@@ -44,7 +48,7 @@ def said(wish: Mapping[str, Any], device: str) -> tuple[str, ...]:
 def run_all(chosen: Sequence[tuple[Journey, Choice]], options: Options, manner: Manner) -> int:
     """Run the chosen nodes of specs; return the exit code."""
     code = failed = 0
-    runs: list[Run] = []
+    ended: list[Ended] = []
     for position, (journey, choice) in enumerate(chosen):
         rest = options
         if options.stop_after is not None:
@@ -57,19 +61,31 @@ def run_all(chosen: Sequence[tuple[Journey, Choice]], options: Options, manner: 
             click.echo(f"{near_path(journey.spec.path)}: {journey.spec.title}")
         if choice.note and not manner.quiet:
             click.echo(choice.note)
-        ended, run = _run_one(journey, choice, rest, manner)
-        code = max(code, ended)
-        if run is not None:
-            failed += sum(run.fails(result) for result in run.results.values())
-            runs.append(run)
-        else:
-            failed += 1
+        one, run_code = _run_one(journey, choice, rest, manner)
+        code = max(code, run_code)
+        ended.append(one)
+        results = one.run.results.values() if one.run else []
+        failed += sum(one.run is not None and one.run.fails(result) for result in results)
+        failed += one.run is None
         if code == EXIT_INTERRUPTED:
             break
     if manner.durations is not None:
-        for line in slowest(runs, manner.durations):
+        for line in slowest([one.run for one in ended if one.run], manner.durations):
             click.echo(line)
-    return code
+    return max(code, _write(ended, code, manner))
+
+
+def _write(ended: Sequence[Ended], code: int, manner: Manner) -> int:
+    """Write the reports that were asked for; return the exit code this gives."""
+    try:
+        if manner.junit is not None:
+            write_junit(manner.junit, ended, manner.telling)
+        if manner.json is not None:
+            write_json(manner.json, ended, code, manner.telling)
+    except OSError as error:
+        click.echo(f"error: cannot write {error.filename}: {error.strerror}", err=True)
+        return EXIT_FAILED
+    return 0
 
 
 def collected(chosen: Sequence[tuple[Journey, Choice]]) -> Iterator[str]:
@@ -86,13 +102,14 @@ def collected(chosen: Sequence[tuple[Journey, Choice]]) -> Iterator[str]:
 
 def _run_one(
     journey: Journey, choice: Choice, options: Options, manner: Manner
-) -> tuple[int, Run | None]:
+) -> tuple[Ended, int]:
     started = time.monotonic()
     try:
         run = travel(journey, options, watcher(journey.plan, manner.quiet, manner.verbose), choice)
     except RunnerError as error:
         click.echo(f"error: {error}", err=True)
-        return EXIT_FAILED, None
+        return Ended(journey, choice, None, time.monotonic() - started, str(error)), EXIT_FAILED
+    ended = Ended(journey, choice, run, time.monotonic() - started)
     telling = manner.telling
     for line in [*failures(journey, run, telling), *verdicts(run, journey, telling, manner.quiet)]:
         click.echo(line)
@@ -105,8 +122,8 @@ def _run_one(
     click.echo(telling.paint(line, "red" if failed else "green"))
     if run.interrupted:
         click.echo("interrupted; run the same command again to go on", err=True)
-        return EXIT_INTERRUPTED, run
-    return EXIT_FAILED if failed else 0, run
+        return ended, EXIT_INTERRUPTED
+    return ended, EXIT_FAILED if failed else 0
 
 
 def _echo_views(journey: Journey, run: Run) -> None:
