@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from runner import cli_tools
+from runner import cli_reports, cli_tools
 from runner.errors import RunnerError, SpecError, UsageError
 
 if TYPE_CHECKING:
@@ -297,3 +297,4 @@ def _near(path: Path) -> str:
 
 
 cli.add_command(cli_tools.schema)
+cli.add_command(cli_reports.report)

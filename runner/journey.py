@@ -21,6 +21,7 @@ from runner.spec import Spec, load
 from runner.store import Store
 from runner.terminal import Watch
 from runner.view import place
+from runner.worklog import about, keep, report
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Journey:
     plan: Plan
     store: Store
     artifacts: Path
+    wish: Wish | None = None
 
     @property
     def views(self) -> Path:
@@ -70,7 +72,7 @@ def prepare(wish: Wish, keyed: bool = True) -> Journey:
         plan = build(spec, registry, memo, _stale_keys(store), stale)
     else:
         plan = check(spec, registry, stale)
-    return Journey(spec, registry, plan, store, artifacts)
+    return Journey(spec, registry, plan, store, artifacts, wish)
 
 
 def _stale_keys(store: Store) -> Any:
@@ -101,7 +103,9 @@ def travel(journey: Journey, options: Options, watch: Watch, choice: Choice | No
     placed = place_views(journey, run.results.values())
     try:
         write_failures(journey, run.results.values())
-        write_manifest(journey, run, placed, started, options)
+        manifest = write_manifest(journey, run, placed, started, options)
+        keep(journey.views, manifest)
+        report(journey.views, manifest, journey.store)
     except OSError as error:
         cure = f"{error.strerror}; free some space or choose another --artifacts folder"
         raise StoreError(f"cannot write below {journey.views}: {cure}") from error
@@ -173,7 +177,7 @@ def still_failed(journey: Journey, run: Run) -> list[str]:
 
 def write_manifest(
     journey: Journey, run: Run, views: list[str], started: float, options: Options
-) -> None:
+) -> dict[str, Any]:
     """Write run.json: the resolved spec, each node's fate, the verdicts and the circumstances."""
     nodes = []
     for result in run.results.values():
@@ -187,6 +191,7 @@ def write_manifest(
             entry["verdict"] = {
                 "family": result.node.family, "holds": result.verdict.holds,
                 "check": result.verdict.check, "detail": result.verdict.detail,
+                "worst": dict(result.verdict.worst), "judged": result.verdict.judged,
             }  # fmt: skip
         nodes.append(entry)
     manifest = {
@@ -202,8 +207,10 @@ def write_manifest(
         "nodes": nodes,
         "failed": still_failed(journey, run),
         "views": views,
+        **about(journey, run),
     }
     journey.views.mkdir(parents=True, exist_ok=True)
     aside = journey.views / f".run.json.{os.getpid()}.tmp"
     aside.write_text(json.dumps(manifest, indent=1, default=str), "utf-8")
     aside.replace(journey.views / "run.json")
+    return manifest

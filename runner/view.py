@@ -10,7 +10,7 @@ from typing import Any
 
 from runner.errors import StoreError
 
-RESERVED = ("run.json", "report.html", "report.md", "failed")
+RESERVED = ("run.json", "report.html", "report.md", "failed", "runs")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]+\Z")
 _BAD = set('\\<>:"|?*') | {chr(c) for c in range(32)}
 

@@ -44,7 +44,7 @@ def test_a_name_below_the_folder_is_taken(
     ["", ".", "..", "/", "/a.png", "../a.png", "a/../b.png", "~/a.png", "~a.png", "a\\b.png",
      "a:b.png",
      "a\nb.png", "a?.png", ".a.png", "x/.hidden/a.png", "a", "a.", "x/", "run.json", "RUN.json",
-     "report.html", "report.md", "failed/a.png", "a|b.png", "a\0.png"],
+     "report.html", "report.md", "failed/a.png", "runs/a.png", "a|b.png", "a\0.png"],
 )  # fmt: skip
 def test_a_name_that_leaves_the_folder_or_is_none_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
