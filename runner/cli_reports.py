@@ -35,3 +35,42 @@ def report(specs: tuple[Path, ...], artifacts: Path | None) -> None:
     from runner.worklog import again
 
     told(lambda: [near_path(path) for spec in specs for path in again(spec, artifacts)])
+
+
+@click.command("log")
+@click.argument("spec", required=False, type=click.Path(path_type=Path))
+@click.option("--last", type=click.IntRange(1), metavar="N", help="Only the last N runs.")
+@_ARTIFACTS
+def work_log(spec: Path | None, last: int | None, artifacts: Path | None) -> None:
+    """List past runs, of one SPEC or of all: date, token, spec, outcome, duration; newest last."""
+    from runner.registry import find_project
+    from runner.worklog import lines
+
+    folder = (artifacts or find_project(spec or Path()) / "artifacts").resolve()
+    told(lambda: lines(folder, spec.stem if spec else None, last))
+
+
+@click.command()
+@click.argument("node", metavar="SPEC::NODE")
+@click.option("--profile", metavar="NAME", help="Merge [profiles.NAME] into the spec.")
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override one value.")
+@_ARTIFACTS
+def why(node: str, profile: str | None, sets: tuple[str, ...], artifacts: Path | None) -> None:
+    """Tell why a NODE, `spec.toml::step[axis=value]`, is cached, new or stale."""
+    from runner.errors import SpecError
+    from runner.journey import Wish, prepare
+    from runner.why import reasons, split
+    from runner.wording import problems
+
+    def lines() -> Iterable[str]:
+        spec, label = split(node)
+        try:
+            journey = prepare(Wish(spec, profile, sets, artifacts=artifacts))
+        except SpecError as error:
+            for line in problems(error, spec):
+                click.echo(line, err=True)
+            sys.exit(2)
+        journey.store.refresh()
+        return reasons(journey, label)
+
+    told(lines)
