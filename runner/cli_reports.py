@@ -74,3 +74,14 @@ def why(node: str, profile: str | None, sets: tuple[str, ...], artifacts: Path |
         return reasons(journey, label)
 
     told(lines)
+
+
+@click.command()
+@click.argument("one", metavar="A")
+@click.argument("other", metavar="B")
+@_ARTIFACTS
+def diff(one: str, other: str, artifacts: Path | None) -> None:
+    """Compare two runs, A and B: tokens of `runner log`, manifests, or specs (their last runs)."""
+    from runner.compare import lines, past
+
+    told(lambda: lines(past(one, artifacts), past(other, artifacts)))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from runner.store import Store
 
 REPORTS = ("report.html", "report.md")
-_KEY = 16  # hexadecimal digits of a key that a history keeps
+KEY = 16  # hexadecimal digits of a key that a history keeps
 
 
 def about(journey: Journey, run: Run) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def keep(folder: Path, manifest: Mapping[str, Any]) -> Path:
         step = steps[step_name(node["node"])]
         step["states"][node["status"]] = step["states"].get(node["status"], 0) + 1
         step["seconds"] = round(step["seconds"] + node["seconds"], 4)
-        keys.setdefault(step_name(node["node"]), []).append(node["key"][:_KEY])
+        keys.setdefault(step_name(node["node"]), []).append(node["key"][:KEY])
         if step["family"] in ("expect", "hypotheses") or node["status"] == "failed":
             checks.append(node)
     runs = folder / "runs"
