@@ -8,8 +8,6 @@ from collections.abc import Callable
 
 import pytest
 
-import runner.judging  # noqa: F401  # imported once, not anew by each collection
-
 STUDY = """
 title = "Powers"
 [axes]
@@ -56,15 +54,9 @@ def run(world, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Py
 
 
 @pytest.fixture
-def collected(world, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
-    """Return a function that collects, in this process, and gives the ids of the items."""
-    monkeypatch.chdir(world.folder)
-
-    def collect(*arguments: str) -> list[str]:
-        common = ("-p", "no:cacheprovider", "--co", "-q")
-        return ids(pytester.runpytest_inprocess(*common, *arguments))
-
-    return collect
+def collected(run: Pytest) -> Callable[..., list[str]]:
+    """Return a function that gives the ids of the items that are collected."""
+    return lambda *arguments: ids(run("--co", "-q", *arguments))
 
 
 def ids(result: pytest.RunResult) -> list[str]:
@@ -94,7 +86,6 @@ def test_only_specs_that_are_asked_for_are_collected(world, collected) -> None:
     own, deep = ["test_own.py::test_own"], [f"specs/deep/study.toml::{name}" for name in ITEMS]
     other = [f"other/study.toml::{name}" for name in ITEMS]
     assert collected() == own
-    assert collected(".") == own
     assert collected("other", "test_own.py") == own
     assert collected("specs/") == deep
     assert collected("specs/deep", "test_own.py") == [*deep, *own]
