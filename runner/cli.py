@@ -297,6 +297,7 @@ def _near(path: Path) -> str:
 
 
 cli.add_command(cli_tools.schema)
+cli.add_command(cli_tools.new)
 cli.add_command(cli_reports.report)
 cli.add_command(cli_reports.work_log)
 cli.add_command(cli_reports.why)

@@ -63,6 +63,29 @@ def schema(out: Path | None, project: Path) -> None:
     click.echo(f"{out}: written")
 
 
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--data", multiple=True, metavar="NAME", help="Plugins of each family,")
+@click.option("--model", "models", multiple=True, metavar="NAME", help="as `runner list` shows")
+@click.option("--trainer", "trainers", multiple=True, metavar="NAME", help="them; each may be")
+@click.option("--perturbation", "perturbations", multiple=True, metavar="NAME", help="given")
+@click.option("--probe", "probes", multiple=True, metavar="NAME", help="several")
+@click.option("--renderer", "renderers", multiple=True, metavar="NAME", help="times.")
+def new(file: Path, **chosen: tuple[str, ...]) -> None:
+    """Write a spec FILE with a step for each chosen plugin, every parameter told."""
+    from runner.errors import RunnerError
+    from runner.scaffold import scaffold
+
+    if file.exists():
+        _fail(f"{file} is there already; choose another name")
+    try:
+        text = scaffold(file, chosen)
+    except RunnerError as error:
+        _fail(str(error))
+    _write(file, text)
+    click.echo(f"{file}: written; next: runner validate {file}")
+
+
 def _write(file: Path, text: str) -> None:
     try:
         file.write_text(text, "utf-8")
