@@ -327,6 +327,10 @@ def explain(
     row, part = _deciding_row(evaluator, expression.tree)
     if value.size == 0:
         detail = "no rows"
+    elif not detail and not holds:
+        truths = np.asarray(evaluator.value(_of_all(expression.tree)))
+        if truths.dtype.kind == "b" and truths.size > 1:
+            detail = f"{np.sum(~truths)} of {truths.size} rows are false"
     return Explained(holds, detail or str(holds).lower(), row, part)
 
 
@@ -362,31 +366,51 @@ def _deciding_row(evaluator: _Evaluator, node: ast.expr) -> tuple[int | None, st
     """Return the row that is worst for a comparison over rows, and the slice it belongs to."""
     import numpy as np
 
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "all":
-        node = node.args[0]
+    node = _of_all(node)
     if not isinstance(node, ast.Compare) or len(node.ops) != 1:
-        return None, None
-    inner, upper = node.left, isinstance(node.ops[0], (ast.Lt, ast.LtE))
-    if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name):
-        if inner.func.id not in _REDUCING:
+        inner, margin, upper = node, np.asarray(evaluator.value(node)), False
+        if margin.dtype.kind != "b" or margin.all():
             return None, None
-        upper = inner.func.id == "max"
-        inner = inner.args[0]
-        margin = np.asarray(evaluator.value(inner), dtype=float)
+        margin = margin.astype(float)  # the first row that is false
     else:
-        try:
-            left, right = (
-                np.asarray(evaluator.value(v), float) for v in (inner, node.comparators[0])
-            )
-        except ValueError:
-            return None, None
-        margin = left - right
-    if margin.ndim != 1 or margin.size < 2 or not np.isfinite(margin).any():
+        inner = node.left
+        upper = isinstance(node.ops[0], (ast.Lt, ast.LtE))
+        if (
+            isinstance(inner, ast.Call)
+            and isinstance(inner.func, ast.Name)
+            and inner.func.id in _REDUCING
+        ):
+            upper = inner.func.id == "max"
+            inner = inner.args[0]
+            margin = np.asarray(evaluator.value(inner), dtype=float)
+        else:
+            try:
+                left, right = (
+                    np.asarray(evaluator.value(v), float) for v in (inner, node.comparators[0])
+                )
+            except ValueError:
+                return None, None
+            margin = left - right
+            if isinstance(node.ops[0], (ast.Eq, ast.NotEq)):
+                margin, upper = np.abs(margin), isinstance(node.ops[0], ast.Eq)
+    if margin.ndim != 1 or margin.size < 2:
         return None, None
     owners = {
         n.value.id
         for n in ast.walk(inner)
         if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)
     }
-    row = int(np.nanargmax(margin) if upper else np.nanargmin(margin))
-    return row, owners.pop() if len(owners) == 1 else None
+    owner = next(iter(owners), None)
+    rows = evaluator.columns if owner is None else evaluator.slices[owner]
+    if len(owners) > 1 or margin.size != len(next(iter(rows.values()), ())):
+        return None, None  # no row of one table, as after diff()
+    if np.isnan(margin).any():  # what is no number holds least of all
+        return int(np.argmax(np.isnan(margin))), owner
+    return int(np.argmax(margin) if upper else np.argmin(margin)), owner
+
+
+def _of_all(node: ast.expr) -> ast.expr:
+    """Return what `all(...)` is about, or the expression itself."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "all":
+        return node.args[0]
+    return node

@@ -211,6 +211,42 @@ def test_the_deciding_row_belongs_to_the_slice_it_was_read_from() -> None:
     assert (outcome.row, outcome.slice) == (1, "a")
 
 
+ROWS = {
+    "v": np.array([1.0, -4.0, 2.0]),
+    "ok": np.array([True, True, False]),
+    "gap": np.array([1.0, 2.0, np.nan]),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ("abs(v) < 3", 1), ("sqrt(abs(v)) > 1.5", 0), ("v == 1", 1), ("v != 2", 2), ("ok", 2),
+        ("all(ok)", 2), ("not ok", 0), ("all(abs(v) < 3)", 1), ("v < 1 and ok", 0),
+        ("isfinite(gap)", 2), ("gap < 9", 2), ("max(gap) < 9", 2), ("mean(v) > 9", None),
+        ("diff(v) > 0", None), ("any(v > 9)", None), ("increasing(v)", None),
+    ],
+)  # fmt: skip
+def test_the_worst_row_is_found_whatever_the_comparison_is_about(
+    text: str, row: int | None
+) -> None:
+    assert explain(parse(text), ROWS).row == row
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [("all(ok)", "1 of 3 rows are false"), ("ok", "1 of 3 rows are false"),
+     ("isfinite(v)", "true"), ("increasing(v)", "false")],
+)  # fmt: skip
+def test_truths_are_counted_where_some_are_false(text: str, detail: str) -> None:
+    assert explain(parse(text), ROWS).detail == detail
+
+
+def test_a_row_of_two_slices_is_none() -> None:
+    slices = {"a": {"ok": np.array([True, False])}, "b": {"ok": np.array([True, True])}}
+    assert explain(parse("a.ok and b.ok"), {}, slices).row is None
+
+
 def test_several_comparisons_are_shown_one_after_the_other() -> None:
     outcome = explain(parse("mean(x) > 2 and not (max(y) < 3)"), TABLE)
     assert (outcome.holds, outcome.detail) == (True, "2.7 > 2; not (16 < 3)")
