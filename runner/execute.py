@@ -90,8 +90,13 @@ class Run:
                 loop.stop()
                 shutil.rmtree(self.progress, ignore_errors=True)
                 self.store.clean()  # what a killed worker left
+            self.store.refresh()  # a worker may have stored a node just before it was ended
             for node in missing.values():
-                if node.key not in self.results:
+                if node.key in self.results:
+                    continue
+                if (record := self.store.get(node.key)) is not None:
+                    self.note_done(node, as_done(record))
+                else:
                     self._note(Result(node, NOT_RUN))
         return list(self.results.values())
 
