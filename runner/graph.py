@@ -11,6 +11,7 @@ _CHARACTER = 7.3  # px, of the 12 px fixed-width font that the page's style sets
 _LINE, _PAD, _GAP, _BETWEEN = 16.0, 9.0, 14.0, 40.0
 _WIDEST = 18  # characters of a line before a name is broken at an underscore
 _SWEEPS = 8
+_SMALLEST = 0.75  # of its size, to which a drawing shrinks before it scrolls
 
 
 @dataclass
@@ -57,10 +58,15 @@ def drawing(boxes: Iterable[Box]) -> str:
     bottom = max(item.y + item.height / 2 for layer in layers for item in layer)
     parts = [_edge(route, dashed, lefts) for route, dashed in routes]
     parts += [_box(item, lefts) for layer in layers for item in layer if item.box]
-    size = f'width="{width:.0f}" height="{bottom - top + 2:.0f}"'
+    size = f'width="{width:.0f}" style="width:{_fitting(width)}"'
     view = f'viewBox="0 {top - 1:.1f} {width:.0f} {bottom - top + 2:.1f}"'
     label = 'role="img" aria-label="The steps of the plan and what each reads"'
     return f'<svg class="plan" {size} {view} {label}>{"".join(parts)}</svg>'
+
+
+def _fitting(width: float) -> str:
+    """Return the CSS of a width: as drawn, or shrunk to fit while its text can still be read."""
+    return f"clamp({_SMALLEST * width:.0f}px, 100%, {width:.0f}px)"
 
 
 def _items(

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import base64
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from html import escape
 from pathlib import PurePosixPath
-from string import Template
 from urllib.parse import quote
 
 from runner.account import (
+    DONE,
     PICTURES,
     TEXTS,
     Account,
     Sheet,
     StepTold,
+    Summary,
     Told,
     command,
     duration,
@@ -23,107 +27,45 @@ from runner.account import (
     verdict_counts,
 )
 from runner.graph import Box, drawing
+from runner.style import PAGE, STYLE
 from runner.written import toml
 
-MOST_EMBEDDED = 7_000_000  # bytes before base64; what is beyond is linked
+MOST_EMBEDDED = 6_000_000  # bytes before base64, of all files; what is beyond is linked
 _MOST_IN_LINK = 200_000
 _ROWS = 8
+_CHECKS, _MORE = 12, 300  # verdicts of a family that are shown, and folded away
+_SHEETS = 60  # tables of a step that are shown
 _MIME = {
     ".png": "image/png", ".svg": "image/svg+xml", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
     ".gif": "image/gif", ".webp": "image/webp",
 }  # fmt: skip
+_FAMILIES = ("expect", "hypotheses")
 _GOOD, _BAD = ("holds", "supported"), ("fails", "error", "refuted", "failed")
+_BREAK = re.compile(r"(?<=[_,/])|(?=\[)")  # where a long name may go on in the next line
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c2128; --soft: #59636e; --paper: #ffffff;
-  --panel: #f5f7f9; --line: #d5dbe1; --good: #116329; --goodbg: #dafbe1; --bad: #a40e26;
-  --badbg: #ffebe9; --dull: #59636e; --dullbg: #e9edf1; --accent: #0b57b0; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e3e8ee; --soft: #9aa5b1; --paper: #14181d;
-  --panel: #1c2229; --line: #38414b; --good: #6fdd8b; --goodbg: #12361f; --bad: #ff9a94;
-  --badbg: #4a1a1d; --dull: #a9b4bf; --dullbg: #2b333c; --accent: #7db8ff; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink);
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-main { max-width: 1160px; margin: 0 auto; padding: 24px 16px 64px; overflow-wrap: anywhere; }
-h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 8px; }
-h2 { font-size: 1.2rem; margin: 40px 0 12px; padding-bottom: 4px; border-bottom: 1px solid
-  var(--line); }
-h3 { font-size: 1rem; margin: 20px 0 8px; }
-p { margin: 8px 0; } a { color: var(--accent); }
-.lead { font-size: 1.1rem; } .soft { color: var(--soft); font-size: .9rem; }
-nav { margin: 16px 0; display: flex; flex-wrap: wrap; gap: 4px 16px; font-size: .95rem; }
-.facts { display: flex; flex-wrap: wrap; gap: 8px; margin: 16px 0; padding: 0; list-style: none; }
-.facts li { background: var(--panel); border: 1px solid var(--line); border-radius: 8px;
-  padding: 6px 12px; }
-.facts b { display: block; font-size: 1.05rem; } .facts span { color: var(--soft);
-  font-size: .85rem; }
-.box { overflow-x: auto; border: 1px solid var(--line); border-radius: 8px; margin: 8px 0;
-  max-width: 100%; }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; overflow-wrap: normal; }
-th, td { text-align: left; padding: 6px 12px; border-bottom: 1px solid var(--line);
-  vertical-align: top; }
-tr:last-child td { border-bottom: 0; } th { background: var(--panel); white-space: nowrap; }
-td.n, th.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-td.k { white-space: nowrap; } td.w { min-width: 16em; }
-code, pre { font: 13px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
-td code { font-size: 12.5px; overflow-wrap: normal; }
-pre { margin: 0; padding: 12px 16px; overflow-x: auto; background: var(--panel); }
-.badge { display: inline-block; border-radius: 99px; padding: 0 10px; font-size: .85rem;
-  font-weight: 600; white-space: nowrap; background: var(--dullbg); color: var(--dull); }
-.badge.good { background: var(--goodbg); color: var(--good); }
-.badge.bad { background: var(--badbg); color: var(--bad); }
-figure { margin: 16px 0 24px; }
-figure img { display: block; max-width: min(100%, 880px); height: auto;
-  background: #fff; border: 1px solid var(--line); border-radius: 8px; padding: 6px; }
-figcaption { color: var(--soft); font-size: .9rem; margin-top: 6px; }
-details { border: 1px solid var(--line); border-radius: 8px; margin: 8px 0; }
-details > .box, details > pre { margin: 0; border-width: 1px 0 0; border-radius: 0; }
-details > pre { border-top: 1px solid var(--line); } details > p { padding: 0 12px; }
-summary { cursor: pointer; padding: 8px 12px; }
-@media (max-width: 640px) { .stack thead { display: none; } .stack tr { display: block;
-  padding: 8px 0; border-bottom: 1px solid var(--line); } .stack tr:last-child { border: 0; }
-  .stack td { display: block; border: 0; padding: 2px 12px; white-space: normal;
-  overflow-wrap: anywhere; } .stack td code { overflow-wrap: anywhere; } }
-svg.plan { display: block; margin: 12px; max-width: none; }
-svg.plan text { font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;
-  fill: var(--ink); } svg.plan .name { font-weight: 600; }
-svg.plan .about { fill: var(--soft); }
-svg.plan rect { fill: var(--panel); stroke: var(--line); stroke-width: 1.2; }
-svg.plan .good rect { stroke: var(--good); } svg.plan .bad rect { stroke: var(--bad); }
-svg.plan .dull rect { stroke-dasharray: 4 3; }
-svg.plan .edge { fill: none; stroke: var(--soft); stroke-width: 1.2; opacity: .75; }
-svg.plan .requires { stroke-dasharray: 4 4; }
-"""
 
-PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="runner-report" content="$stamp">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>$title</title>
-<style>$style</style>
-</head>
-<body><main>
-<h1>$title</h1>
-$lead
-$facts
-<nav>$links</nav>
-$sections
-</main></body>
-</html>
-""")
+@dataclass
+class Embedded:
+    """The bytes that the page holds in itself, which must stay small enough to be sent."""
+
+    used: int = 0
+
+    def takes(self, size: int) -> bool:
+        """Whether a file of a size in bytes still has room; then it is counted."""
+        if self.used + size > MOST_EMBEDDED:
+            return False
+        self.used += size
+        return True
 
 
 def page(told: Account) -> str:
     """Return the page of a run."""
+    room = Embedded()
     sections = [
         ("verdicts", "Verdicts", "".join(_verdicts(told.checks))),
         ("failures", "Failures", "".join(_failures(told))),
-        ("figures", "Figures", "".join(_figures(told))),
-        ("tables", "Tables", "".join(_tables(told))),
+        ("figures", "Figures", "".join(_figures(told, room))),
+        ("tables", "Tables", "".join(_tables(told, room))),
         ("files", "Other files", "".join(_files(told))),
         ("plan", "Plan", _plan(told)),
         ("timings", "Steps and timings", _timings(told.steps)),
@@ -147,20 +89,43 @@ def page(told: Account) -> str:
 
 
 def _facts(told: Account) -> str:
-    manifest = told.manifest
-    states = {state: sum(step.states[state] for step in told.steps) for step in told.steps
-              for state in step.states}  # fmt: skip
-    facts = [
-        (manifest["started"].replace("T", " ").replace("Z", " UTC"), "run of"),
-        (manifest["wish"]["profile"] or "none", "profile"),
-        (", ".join(f"{n} {state}" for state, n in states.items()) or "none", "nodes"),
-        (duration(sum(step.seconds for step in told.steps)), "work stored"),
-    ]
-    if told.checks:
-        facts.insert(0, (verdict_counts(told.checks), "verdicts"))
-    items = "".join(f"<li><span>{k}</span><b>{escape(v)}</b></li>" for v, k in facts)
+    states = sum((step.states for step in told.steps), Counter[str]())
+    done = sum(states.pop(state, 0) for state in DONE)
+    nodes = [f"{done:,} done", *(f"{count:,} {state}" for state, count in states.items())]
+    facts = [(name, words) for name, words in (_counted(told, family) for family in _FAMILIES)]
+    facts += [("nodes", ", ".join(nodes)), ("work stored", duration(_work(told)))]
+    if profile := told.manifest["wish"]["profile"]:
+        facts.insert(0, ("profile", profile))
+    items = "".join(f"<li><span>{k}</span><b>{escape(v)}</b></li>" for k, v in facts if v)
     stopped = "<p>The run was interrupted: what follows is what there was.</p>"
-    return f'<ul class="facts">{items}</ul>' + (stopped if manifest["interrupted"] else "")
+    stopped = stopped if told.manifest["interrupted"] else ""
+    return f'<ul class="facts">{items}</ul><p class="soft">{_when(told)}</p>{stopped}'
+
+
+def _counted(told: Account, family: str) -> tuple[str, str]:
+    name, _, words = verdict_counts(c for c in told.checks if c.family == family).partition(": ")
+    return name, words
+
+
+def _work(told: Account) -> float:
+    return sum(step.seconds for step in told.steps)
+
+
+def _when(told: Account) -> str:
+    """Return what run the page tells of: it is not written again by runs that change nothing."""
+    manifest = told.manifest
+    computed = sum(step.states["passed"] for step in told.steps)
+    run = f"Written by run <code>{escape(manifest['run'])}</code> of {_moment(manifest['started'])}"
+    if not computed:
+        made = " to ".join(dict.fromkeys(map(_moment, told.made)))
+        return f"{run}, which computed nothing: the results are of {made or 'earlier runs'}."
+    nodes = f"{computed:,} node{'s' if computed > 1 else ''}"
+    took = duration(manifest["seconds"])
+    return f"{run}, which computed {nodes} in {took}. Runs that change nothing leave it as it is."
+
+
+def _moment(text: str) -> str:
+    return escape(text.replace("T", " ").replace("Z", " UTC"))
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]], kind: str = "wide") -> str:
@@ -180,25 +145,42 @@ def _badge(word: str) -> str:
 
 
 def _verdicts(checks: list[Told]) -> Iterator[str]:
-    for family, heading in (("expect", "Expectations"), ("hypotheses", "Hypotheses")):
-        rows = [
-            [
-                f'<td class="k">{_badge(told.word)}',
-                f'<td class="w">{_claim(told)}',
-                f'<td class="w"><code>{escape(told.check)}</code>',
-                f'<td class="w"><code>{escape(told.detail)}</code>{_worst(told)}',
-            ]
-            for told in checks
-            if told.family == family
+    for family, heading in zip(_FAMILIES, ("Expectations", "Hypotheses"), strict=True):
+        found = [told for told in checks if told.family == family]
+        if not found:
+            continue
+        if len(found) > _CHECKS:
+            found.sort(key=lambda told: told.word in _GOOD)  # what does not hold comes first
+        yield f"<h3>{heading}</h3>"
+        yield _judged(found[:_CHECKS])
+        if more := found[_CHECKS:]:
+            rest = f"<p>{len(more) - _MORE} more are in run.json</p>" if more[_MORE:] else ""
+            words = verdict_counts(more).partition(": ")[2]
+            summary = f"<summary>{len(more)} more: {words}</summary>"
+            yield f"<details>{summary}{_judged(more[:_MORE])}{rest}</details>"
+
+
+def _judged(checks: list[Told]) -> str:
+    rows = [
+        [
+            f'<td class="k">{_badge(told.word)}',
+            f'<td class="w">{_claim(told)}',
+            f'<td class="w"><code>{escape(told.check)}</code>',
+            f'<td class="w"><code>{escape(told.detail)}</code>{_worst(told)}',
         ]
-        if rows:
-            yield f"<h3>{heading}</h3>"
-            yield _table(["<th>verdict", "<th>claim", "<th>check", "<th>numbers"], rows, "stack")
+        for told in checks
+    ]
+    return _table(["<th>verdict", "<th>claim", "<th>check", "<th>numbers"], rows, "stack")
 
 
 def _claim(told: Told) -> str:
-    name = f"<code>{escape(told.label)}</code>"
+    name = f"<code>{_name(told.label)}</code>"
     return f"{escape(told.claim)}<br>{name}" if told.claim else name
+
+
+def _name(text: str) -> str:
+    """Return a name that a narrow page may break where its words end."""
+    return _BREAK.sub("<wbr>", escape(text))
 
 
 def _worst(told: Told) -> str:
@@ -227,8 +209,7 @@ def _failures(told: Account) -> Iterator[str]:
 # -- views -----------------------------------------------------------------------------------------
 
 
-def _figures(told: Account) -> Iterator[str]:
-    used = 0
+def _figures(told: Account, room: Embedded) -> Iterator[str]:
     drawn = set()
     for view in told.views:
         path = PurePosixPath(view)
@@ -238,12 +219,11 @@ def _figures(told: Account) -> Iterator[str]:
         drawn.add(stem)
         data = (told.folder / view).read_bytes()
         others = [v for v in told.views if str(PurePosixPath(v).with_suffix("")) == stem]
-        links = " ".join(f'<a href="{quote(v)}" download>{escape(v)}</a>' for v in others)
+        links = " ".join(f'<a href="{quote(v)}" download>{_name(v)}</a>' for v in others)
         caption = f"{links} from step <code>{escape(told.step_of.get(view, ''))}</code>"
-        if used + len(data) > MOST_EMBEDDED:
+        if not room.takes(len(data)):
             yield f"<p>{caption}, too large for this page</p>"
             continue
-        used += len(data)
         image = f'<img alt="{escape(view)}" src="{_data(data, _MIME[path.suffix])}">'
         yield f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
 
@@ -252,14 +232,17 @@ def _data(content: bytes, mime: str) -> str:
     return f"data:{mime};base64,{base64.b64encode(content).decode()}"
 
 
-def _tables(told: Account) -> Iterator[str]:
+def _tables(told: Account, room: Embedded) -> Iterator[str]:
     for step in dict.fromkeys(sheet.step for sheet in told.sheets):
-        sheets = [sheet for sheet in told.sheets if sheet.step == step]
-        yield f"<h3><code>{escape(step)}</code></h3>"
+        found = [sheet for sheet in told.sheets if sheet.step == step]
+        sheets = found[:_SHEETS]
+        yield f"<h3><code>{_name(step)}</code></h3>"
         if any(sheet.columns for sheet in sheets):
             yield _summary(sheets)
         for sheet in sheets:
-            yield _sheet(told, sheet)
+            yield _sheet(told, sheet, room)
+        if rest := len(found) - len(sheets):
+            yield f'<p class="soft">and {rest} more files beside this page</p>'
 
 
 def _summary(sheets: list[Sheet]) -> str:
@@ -270,14 +253,19 @@ def _summary(sheets: list[Sheet]) -> str:
     head += [f'<th class="n">{escape(name)}' for name in names]
     rows = []
     for sheet in sheets:
-        found = {c.column: f"{c.mean:.4g} ({c.low:.4g} … {c.high:.4g})" for c in sheet.columns}
+        found = {column.column: _range(column) for column in sheet.columns}
         row = [f'<td class="k">{escape(sheet.view)}', f'<td class="n">{len(sheet.rows)}']
         row += [f'<td class="n">{sheet.unhealthy or 0}'] if health else []
         rows.append(row + [f'<td class="n">{found.get(name, "–")}' for name in names])
-    return f'<p class="soft">Mean (least … greatest){over}.</p>' + _table(head, rows)
+    return f'<p class="soft">Mean; below it least … greatest{over}.</p>' + _table(head, rows)
 
 
-def _sheet(told: Account, sheet: Sheet) -> str:
+def _range(column: Summary) -> str:
+    mean, low, high = (f"{value:.4g}" for value in (column.mean, column.low, column.high))
+    return mean if low == high else f'{mean}<br><span class="soft">{low} … {high}</span>'
+
+
+def _sheet(told: Account, sheet: Sheet, room: Embedded) -> str:
     numeric = {
         at
         for at in range(len(sheet.header))
@@ -289,15 +277,15 @@ def _sheet(told: Account, sheet: Sheet) -> str:
         [f"<td {marks[at]}>{escape(rounded(cell))}" for at, cell in enumerate(row[: len(head)])]
         for row in sheet.rows[:_ROWS]
     ]
-    name = escape(sheet.view)
     target = quote(sheet.view)
-    if sheet.size <= _MOST_IN_LINK:
+    if sheet.size <= _MOST_IN_LINK and room.takes(sheet.size):
         target = _data((told.folder / sheet.view).read_bytes(), "text/csv;charset=utf-8")
     file = escape(PurePosixPath(sheet.view).name)
-    shown = f"the first {_ROWS} of " if len(sheet.rows) > _ROWS else ""
-    link = f'<p><a download="{file}" href="{target}">download {file}</a>, {sheet.size:,} bytes</p>'
-    count = f'<span class="soft">{shown}{len(sheet.rows)} rows</span>'
-    return f"<details><summary>{name} {count}</summary>{link}{_table(head, rows)}</details>"
+    shown = f"; here the first {_ROWS} rows" if len(sheet.rows) > _ROWS else ""
+    link = f'<a download="{file}" href="{target}">download {file}</a>, {sheet.size:,} bytes{shown}'
+    count = f'<span class="soft">{len(sheet.rows)} row{"s" if len(sheet.rows) != 1 else ""}</span>'
+    summary = f"<summary>{_name(sheet.view)} {count}</summary>"
+    return f"<details>{summary}<p>{link}</p>{_table(head, rows)}</details>"
 
 
 def _is_number(cell: str) -> bool:
@@ -342,7 +330,7 @@ def _plan(told: Account) -> str:
         "Each box is a step: its name, its plugin or kind, its number of nodes. Lines run from "
         "what is read to its reader, broken ones from a required expectation."
     )
-    return f'<p class="soft">{note}</p><div class="box">{drawing(boxes)}</div>'
+    return f'<p class="soft">{note}</p><div class="box drawn">{drawing(boxes)}</div>'
 
 
 def _state(step: StepTold, words: set[str]) -> str:
@@ -363,7 +351,7 @@ def _timings(steps: list[StepTold]) -> str:
             step.family if step.family in ("expect", "hypotheses") else f"{step.family}/{step.use}"
         )
         rows.append([
-            f"<td><code>{escape(step.name)}</code>", f'<td class="k">{escape(use)}',
+            f"<td><code>{_name(step.name)}</code>", f'<td class="k">{escape(use)}',
             f'<td class="k">{escape(", ".join(step.axes))}', f'<td class="n">{step.count}',
             f'<td class="k">{states or "computed where needed"}',
             f'<td class="n">{duration(step.seconds) if step.persist else ""}',

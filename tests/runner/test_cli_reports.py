@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import re
 import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import pytest
 
-VOID = {"meta", "img", "br", "link", "input", "hr"}
+VOID = {"meta", "img", "br", "link", "input", "hr", "wbr"}
 SHEET = '''
 """A table and a picture as files."""
 
@@ -159,11 +158,11 @@ def test_text_of_a_spec_stays_text(told) -> None:
 def test_the_page_tells_verdicts_tables_plan_and_provenance(told) -> None:
     page = parsed(html_of(told))
     text = " ".join(" ".join(page.text).split())
-    assert "expectations: 1 hold; hypotheses: 1 refuted" in text
+    assert "expectations 1 hold hypotheses 1 refuted nodes 15 done" in text
     assert "10 < 5" in text
-    assert "the first 8 of 10 rows" in text
-    assert "5.5 (1 … 10)" in text
-    assert "15 passed" in text
+    assert "here the first 8 rows" in text
+    assert "5.5 1 … 10" in text
+    assert "which computed 15 nodes in" in text
     for name in ("python", "torch", "device", "runner run study.toml"):
         assert name in text
     downloads = [a["href"] for t, a in page.tags if t == "a" and a.get("download") == "values.csv"]
@@ -246,33 +245,3 @@ class Value(Probe):
     def run(self) -> Table:
         raise ValueError("no <way> | out")
 '''
-
-MEASURE = """
-<script>
-addEventListener("load", () => {
-  const page = document.getElementById("page").contentDocument.documentElement;
-  document.title = `width ${page.scrollWidth} of ${page.clientWidth}`;
-});
-</script>
-"""
-
-
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
-@pytest.mark.parametrize("width", [390, 1280])
-def test_a_browser_shows_the_page_without_sideways_scrolling(told, tmp_path, width: int) -> None:
-    style = f"border:0;width:{width}px;height:900px"
-    frame = f'<iframe id="page" style="{style}" src="artifacts/study/report.html"></iframe>'
-    shell = told.folder / "shell.html"
-    shell.write_text(f"<title>none</title>{MEASURE}{frame}", "utf-8")
-    flags = [
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        "--allow-file-access-from-files", "--window-size=1400,1000", "--hide-scrollbars",
-        f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
-    ]  # fmt: skip
-    done = subprocess.run(
-        ["chromium", *flags, shell.as_uri()], capture_output=True, text=True, check=True, timeout=60
-    )
-    found = re.search(r"<title>width (\d+) of (\d+)</title>", done.stdout)
-    assert found, done.stdout[:500]
-    assert int(found[1]) <= int(found[2]) == width
