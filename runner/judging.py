@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import shlex
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from functools import cached_property
 
 from runner.errors import RunnerError
 from runner.execute import BLOCKED, FAILED, NOT_RUN, Options, Result, Run
 from runner.faults import faults, near_path
 from runner.journey import Journey, Wish, prepare, travel
-from runner.plan import Node, Plan
-from runner.report import failures, verdicts
+from runner.places import Places
+from runner.plan import Node
+from runner.report import Telling, failures, verdicts
+from runner.select import sources
+from runner.session import said
 from runner.spec import CHECK_KEYS
 from runner.terminal import watcher
 
@@ -32,45 +36,74 @@ class Judged:
 class Study:
     """A spec with its plan, or with what is wrong with it, as `runner validate` says it."""
 
-    path: Path
     wish: Wish
     workers: int
+    strict: bool = False
     wrong: list[str] = field(default_factory=list)
     journey: Journey | None = None
+    failed: dict[str, Result] = field(default_factory=dict)  # nodes, checks apart, by key
 
     @classmethod
-    def of(cls, wish: Wish, workers: int | None = None) -> Study:
+    def of(cls, wish: Wish, workers: int | None = None, strict: bool = False) -> Study:
         """Return the study of a spec; nothing is computed.
 
-        Workers are as many as there are cores, but one where pytest-xdist has its own.
+        Workers are as many as there are cores, but one where pytest-xdist has its own. When strict,
+        a refuted hypothesis is broken like an expectation.
         """
         if workers is None:
             workers = 1 if "PYTEST_XDIST_WORKER" in os.environ else os.cpu_count() or 1
         try:
-            return cls(wish.path, wish, workers, journey=prepare(wish))
+            return cls(wish, workers, strict, journey=prepare(wish))
         except RunnerError as error:
             found = [fault.text for fault in faults(error, wish.path)]
-            return cls(wish.path, wish, workers, found)
+            return cls(wish, workers, strict, found)
 
     def checks(self) -> list[Node]:
         """Return the expectations and hypotheses, one node for each of their cells."""
         steps = self.journey.plan.steps.values() if self.journey else ()
         return [n for s in steps if s.bound.is_check for n in s.nodes.values()]
 
+    def line(self, node: Node) -> int:
+        """Return the line of the spec, counted from 1, where a check begins; 1 if elsewhere."""
+        origin = self._planned().spec.layers.origin((node.family, node.step))
+        if self._places is None or origin.file != self._planned().spec.path:
+            return 1
+        return self._places.find(origin.where, "table")[0]
+
+    @cached_property
+    def _places(self) -> Places | None:
+        try:
+            return Places(self.wish.path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError):  # it was there a moment ago
+            return None
+
     def judge(self, node: Node, compute: bool) -> Judged:
         """Judge a check by what is stored; what it needs is computed only where asked to.
+
+        What failed once is not tried again: every check that needs it names it.
 
         Raises: StoreError.
         """
         journey = self._planned()
         journey.store.refresh()
-        lacking = list({n.key: n for n in _lacking(node, journey)}.values())
+        own = list(_lacking(node.inputs(), journey))
+        lacking = {n.key: n for n in [*own, *_lacking(node.requires, journey)]}
         if lacking and not compute:
-            more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
-            text = f"{lacking[0].label}{more} not stored: {self._command()}, or pytest --specs-run"
-            return Judged(NOT_JUDGED, text)
-        run = _run(journey, _part(journey.plan, node), self.workers if lacking else 1)
-        return _judged(journey, run, run.results[node.key])
+            first, more = next(iter(lacking.values())), len(lacking) - 1
+            text = f"{first.label}{f' and {more} more' if more else ''} not stored"
+            return Judged(NOT_JUDGED, f"{text}: {self._command}, or pytest --specs-run")
+        if known := [self.failed[key] for key in lacking if key in self.failed]:
+            blocked = any(n.key in self.failed for n in own) or node.family == "expect"
+            return self._waits(node, known, BROKEN if blocked else NOT_JUDGED)
+        options = Options(self.workers if lacking else 1, strict=self.strict)
+        run = Run(journey.plan, journey.store, journey.registry, options)
+        run.selected = frozenset([node.key])
+        journey.store.folder.mkdir(parents=True, exist_ok=True)
+        with _plain_warnings():
+            run.execute()
+        told = self._judged(run, run.results[node.key])
+        self._ended(run)
+        return told
 
     def run(self) -> str:
         """Compute the whole spec and place its views; return how nodes failed, checks apart.
@@ -78,83 +111,78 @@ class Study:
         Raises: RunnerError.
         """
         journey = self._planned()
+        watch = watcher(journey.plan, quiet=True, verbose=False)
         with _plain_warnings():
-            watch = watcher(journey.plan, quiet=True, verbose=False)
             run = travel(journey, Options(self.workers), watch)
+        self._ended(run)
+        bad = [r for r in run.results.values() if r.status in (FAILED, BLOCKED)]
+        return self._told(run) if any(r.node.family not in CHECK_KEYS for r in bad) else ""
+
+    def _ended(self, run: Run) -> None:
+        """Remember what failed, without the traceback: that is told once."""
         if run.interrupted:
             raise KeyboardInterrupt
-        bad = [r for r in run.results.values() if r.status in (FAILED, BLOCKED)]
-        return _told(journey, run) if any(r.node.family not in CHECK_KEYS for r in bad) else ""
+        for key, result in run.results.items():
+            if result.failure and result.node.family not in CHECK_KEYS:
+                failure = replace(result.failure, traceback="")
+                self.failed[key] = replace(result, failure=failure)
+
+    def _waits(self, node: Node, known: list[Result], outcome: str) -> Judged:
+        journey = self._planned()
+        run = Run(journey.plan, journey.store, journey.registry, Options())
+        run.results = {r.node.key: r for r in [*known, Result(node, BLOCKED)]}
+        return Judged(outcome, self._told(run))
+
+    def _judged(self, run: Run, result: Result) -> Judged:
+        if result.status in (FAILED, BLOCKED):
+            return Judged(BROKEN, self._told(run))
+        verdict = result.verdict
+        refuted = verdict is not None and verdict.judged and not verdict.holds
+        whole = self._planned() if refuted and self.strict else None  # as a failed assertion
+        alone = replace(run, results={result.node.key: result})
+        text = "\n".join(verdicts(alone, whole, self._telling))
+        if refuted:
+            return Judged(BROKEN if self.strict else REFUTED, text)
+        judged = result.status != NOT_RUN and verdict is not None and verdict.judged
+        return Judged(HOLDS if judged else NOT_JUDGED, text)
+
+    def _told(self, run: Run) -> str:
+        """Return what `runner run` shows of failures, with tracebacks instead of their places."""
+        told = failures(self._planned(), run, self._telling)
+        lines = [line for line in told if "traceback and log:" not in line]
+        for result in run.results.values():
+            if result.failure and result.failure.traceback and result.verdict is None:
+                log = result.log.rstrip()
+                lines += ["", result.node.label, result.failure.traceback.rstrip(), log]
+        return "\n".join(lines).strip("\n")
+
+    @property
+    def _command(self) -> str:
+        return shlex.join(["runner", "run", *self._telling.options, near_path(self.wish.path)])
+
+    @property
+    def _telling(self) -> Telling:
+        options = said({"profile": self.wish.profile, "artifacts": self.wish.artifacts}, "cpu")
+        return Telling(options=options, strict=self.strict)
 
     def _planned(self) -> Journey:
         if self.journey is None:
             raise RunnerError("\n".join(self.wrong))
         return self.journey
 
-    def _command(self) -> str:
-        profile = f" --profile {self.wish.profile}" if self.wish.profile else ""
-        place = f" --artifacts {near_path(self.wish.artifacts)}" if self.wish.artifacts else ""
-        return f"runner run {near_path(self.path)}{profile}{place}"
 
-
-def _lacking(node: Node, journey: Journey) -> Iterator[Node]:
-    """Yield the nodes that must be computed before a check can be; other checks are judged too."""
-    for source in [*node.inputs(), *node.requires]:
-        if source.plugin.persist and journey.store.get(source.key) is not None:
-            continue
-        if source.plugin.persist and source.family not in CHECK_KEYS:
-            yield source
-        else:
-            yield from _lacking(source, journey)
-
-
-def _part(plan: Plan, node: Node) -> Plan:
-    """Return the plan with a node and all that it reads."""
-    keys: set[str] = set()
-    todo = [node]
-    while todo:
-        one = todo.pop()
-        if one.key not in keys:
-            keys.add(one.key)
-            todo += [*one.inputs(), *one.requires]
-    steps = {}
-    for name, planned in plan.steps.items():
-        nodes = {cell: n for cell, n in planned.nodes.items() if n.key in keys}
-        if nodes:
-            steps[name] = replace(planned, nodes=nodes)
-    return Plan(plan.spec, steps)
-
-
-def _run(journey: Journey, plan: Plan, workers: int) -> Run:
-    journey.store.folder.mkdir(parents=True, exist_ok=True)
-    run = Run(plan, journey.store, journey.registry, Options(workers))
-    with _plain_warnings():
-        run.execute()
-    if run.interrupted:
-        raise KeyboardInterrupt
-    return run
+def _lacking(nodes: Iterable[Node], journey: Journey) -> Iterator[Node]:
+    """Yield what must be computed of these nodes; checks among them are judged as well."""
+    for node in nodes:
+        if not node.plugin.persist:
+            yield from _lacking(sources(node), journey)
+        elif journey.store.get(node.key) is None:
+            if node.family in CHECK_KEYS:
+                yield from _lacking(sources(node), journey)
+            else:
+                yield node
 
 
 def _plain_warnings() -> warnings.catch_warnings[None]:
     """Keep the test suite's `filterwarnings = error` away from what specs compute."""
     return warnings.catch_warnings(action="default")
-
-
-def _judged(journey: Journey, run: Run, result: Result) -> Judged:
-    if result.status in (FAILED, BLOCKED):
-        return Judged(BROKEN, _told(journey, run))
-    alone = replace(run, results={result.node.key: result})
-    text = "\n".join(verdicts(alone))
-    verdict = result.verdict
-    if result.status == NOT_RUN or verdict is None or not verdict.judged:
-        return Judged(NOT_JUDGED, text)
-    return Judged(HOLDS if verdict.holds else REFUTED, text)
-
-
-def _told(journey: Journey, run: Run) -> str:
-    """Return what `runner run` shows of failures, with tracebacks in place of where they lie."""
-    lines = [line for line in failures(journey, run) if "traceback and log:" not in line]
-    for result in run.results.values():
-        if result.failure and result.failure.traceback and result.verdict is None:
-            lines += ["", result.node.label, result.failure.traceback.rstrip(), result.log.rstrip()]
-    return "\n".join(lines).strip("\n")

@@ -7,7 +7,7 @@ imported. `-p no:runner_specs` switches the plugin off.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,18 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> SpecFile |
     if file_path.suffix == ".toml" and _asked_for(file_path, parent):
         return SpecFile.from_parent(parent, path=file_path)
     return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Place what is skipped in its spec, not in this file."""
+    report = yield
+    if isinstance(item, Check) and report.skipped and isinstance(report.longrepr, tuple):
+        _, _, reason = report.longrepr
+        report.longrepr = str(item.path), item.study.line(item.node), reason
+    return report
 
 
 def _asked_for(file: Path, parent: pytest.Collector) -> bool:
@@ -76,7 +88,7 @@ class SpecFile(pytest.File):
 
         option = self.config.getoption
         wish = Wish(self.path, option("specs_profile"), artifacts=option("specs_artifacts"))
-        study = Study.of(wish, option("specs_workers"))
+        study = Study.of(wish, option("specs_workers"), option("specs_strict"))
         yield Validity.from_parent(self, name="validity", study=study)
         if study.journey is None:
             return
@@ -141,6 +153,4 @@ class Check(_SpecItem):
         if judged.outcome == BROKEN:
             raise Broken(judged.text)
         if judged.outcome == REFUTED:
-            if self.config.getoption("specs_strict"):
-                raise Broken(judged.text)
             pytest.xfail(judged.text)
