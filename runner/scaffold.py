@@ -1,24 +1,20 @@
-"""A spec to begin with: steps of chosen plugins, wired by type, every parameter told."""
+"""A spec to begin with: steps of chosen plugins, wired by type and name, every parameter told."""
 
 from __future__ import annotations
 
 import json
-import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from runner.bind import marked_fields
 from runner.errors import UsageError, listed, near
-from runner.plugin import FAMILIES, Model, Plugin, Port, Renderer, signature
+from runner.plugin import FAMILIES, signature
 from runner.registry import Registry, find_project
-from runner.types import Dataset, Network, Split, Table, Trained
+from runner.wiring import Draft, wired
 
-_GIVES = {Split: (Dataset,), Network: (Network, Trained), Table: (Table, Trained)}
-_SUFFIXES = {"csv": ".csv"}
-_STEPS = 1000  # of training, where a trainer must be told a number
+_AXES = "# What varies: a step varies over the axes it names, and over those of what it reads."
 
 
 def scaffold(file: Path, chosen: Mapping[str, Sequence[str]]) -> str:
@@ -27,20 +23,23 @@ def scaffold(file: Path, chosen: Mapping[str, Sequence[str]]) -> str:
     Raises: UsageError for an unknown plugin, PluginError for a broken one.
     """
     registry = Registry.of(find_project(file.resolve().parent))
-    steps: dict[str, type[Plugin]] = {}
-    parts = [f"title = {json.dumps(file.stem.replace('_', ' '))}\nseed = 0\n"]
+    drafts: dict[str, Draft] = {}
     for family in FAMILIES:
         for use in chosen.get(family, ()):
             known = registry.names(family)
             if use not in known:
                 hint = near(use, known) or f" (there are: {listed(known, 12)})"
                 raise UsageError(f'no plugin "{use}" in {family}{hint}')
-            cls = registry.load(family, use)
-            name = next(n for n in _names(use) if n not in steps)
-            parts.append("\n".join(_step(name, use, cls, steps)) + "\n")
-            steps[name] = cls
-    if not steps:
+            name = next(n for n in _names(use) if n not in drafts)
+            drafts[name] = Draft(name, use, registry.load(family, use))
+    if not drafts:
         raise UsageError("choose at least one plugin, such as --probe llc (runner list shows all)")
+    axes = wired(list(drafts.values()))
+    parts = [f"title = {json.dumps(file.stem.replace('_', ' '))}\nseed = 0\n"]
+    if axes:
+        lines = [f"{name} = {_toml(values)}" for name, values in axes.items()]
+        parts.append("\n".join([_AXES, "[axes]", *lines]) + "\n")
+    parts += ["\n".join(_step(draft)) + "\n" for draft in drafts.values()]
     return "\n".join(parts)
 
 
@@ -52,82 +51,30 @@ def _names(use: str) -> Iterable[str]:
         number += 1
 
 
-def _step(name: str, use: str, cls: type[Plugin], steps: Mapping[str, type[Plugin]]) -> list[str]:
-    first = (cls.__doc__ or "").strip().partition("\n")[0]
-    lines = [f"# {first}", f"[{cls.family}.{name}]", f'use = "{use}"']
-    source: type[Plugin] | None = None
+def _step(draft: Draft) -> Iterator[str]:
+    cls = draft.cls
+    yield f"# {(cls.__doc__ or '').strip().partition(chr(10))[0]}"
+    yield f"[{cls.family}.{draft.name}]"
+    yield f'use = "{draft.use}"'
     for port in signature(cls).references.values():
-        found = _reference(port, steps)
         kinds = " or ".join(kind.__name__ for kind in port.takes)
-        if found is None:
+        reference = draft.ports.get(port.name)
+        if reference is None:
             word = "REQUIRED" if port.required else "optional"
-            lines.append(f'# {port.name} = "@..."  # {word}: a reference to a {kinds}')
-            continue
-        if Table in port.takes:
-            source = steps[found.removeprefix("@").partition(".")[0]]
-        lines.append(f'{port.name} = "{found}"  # {kinds}')
-    needed = _needed(use, cls, source)
-    for field, info in cls.model_fields.items():
+            yield f'# {port.name} = "@..."  # {word}: a reference to a {kinds}'
+        else:
+            yield f'{port.name} = "{reference}"  # {kinds}'
+    for name, info in cls.model_fields.items():
         told = f"  # {info.description}" if info.description else ""
         default = info.get_default(call_default_factory=True)
-        if field in needed:
-            value = needed[field]
-            mark = "REQUIRED: " if value is None else ""
-            lead = f"# {field} = ..." if value is None else f"{field} = {_toml(value)}"
-            lines.append(lead + (told.replace("# ", f"# {mark}", 1) if told else f"  # {mark}"))
+        if draft.values.get(name) is not None:
+            yield f"{name} = {_toml(draft.values[name])}{told}"
+        elif name in draft.values:
+            yield f"# {name} = ...  # REQUIRED: {info.description or 'a value'}"
         elif default is None:
-            lines.append(f"# {field} = ...{told} (left open)")
+            yield f"# {name} = ...{told} (left open)"
         else:
-            lines.append(f"# {field} = {_toml(default)}{told}")
-    return lines
-
-
-def _reference(port: Port, steps: Mapping[str, type[Plugin]]) -> str | None:
-    """Return a reference to the last step that gives what the port takes."""
-    for kind in sorted(port.takes, key=lambda kind: kind is not Model):
-        for name, cls in reversed(list(steps.items())):
-            for output, given in signature(cls).outputs.items():
-                if not issubclass(given, _GIVES.get(kind, (kind,))):
-                    continue
-                inner = f".{output}" if output else ""
-                if kind is Split and given is Dataset:
-                    inner += f".{next(iter(getattr(cls, 'splits', ())), 'train')}"
-                if kind is Table and given is Trained:
-                    inner += ".history"
-                return f"@{name}{inner}"
-    return None
-
-
-def _needed(use: str, cls: type[Plugin], source: type[Plugin] | None) -> dict[str, Any]:
-    """Return values of the parameters without which the plugin is not valid; None: unknown."""
-    columns = list(source.columns) if source else []
-    names = marked_fields(cls)[1]
-    needed: dict[str, Any] = {}
-    for field, info in cls.model_fields.items():
-        if not info.is_required():
-            continue
-        if field == "path" and issubclass(cls, Renderer):
-            needed[field] = use + _SUFFIXES.get(use, ".png")
-        elif field in names:
-            rank = sum(other in names for other in needed)
-            needed[field] = columns[rank % len(columns)] if columns else None
-        else:
-            needed[field] = None
-    if None in needed.values() or _wrong(cls, needed) is None:
-        return needed
-    for field, info in cls.model_fields.items():
-        if info.default is None and int in typing.get_args(info.annotation):
-            more = {**needed, field: _STEPS}
-            if _wrong(cls, more) is None:
-                return more
-    return needed
-
-
-def _wrong(cls: type[Plugin], values: Mapping[str, Any]) -> str | None:
-    try:
-        return cls.model_validate_json(json.dumps(values)).check_parameters()
-    except ValidationError as error:
-        return str(error)
+            yield f"# {name} = {_toml(default)}{told}"
 
 
 def _toml(value: Any) -> str:
