@@ -7,7 +7,9 @@ tests that only plan. Both run commands in this process (`cli`) or in a new one 
 from __future__ import annotations
 
 import itertools
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +22,7 @@ from typing import Any
 import pytest
 
 TINY = Path(__file__).parent / "worlds" / "tiny"
+GOLDEN = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parent.parent
 _COUNT = itertools.count()
 
@@ -35,6 +38,11 @@ class Outcome:
     code: int
     out: str
     err: str
+
+    @property
+    def last(self) -> str:
+        """The last line of the output, without its time."""
+        return re.sub(r" in [\d.]+ s$", "", self.out.splitlines()[-1])
 
 
 @dataclass(frozen=True)
@@ -96,6 +104,14 @@ class World:
         file.unlink(missing_ok=True)
         return lines
 
+    def manifest(self, spec: str = "study") -> dict[str, Any]:
+        """Return run.json, what the last run of a spec wrote down."""
+        return dict(json.loads((self.artifacts / spec / "run.json").read_text("utf-8")))
+
+    def statuses(self, spec: str = "study") -> dict[str, str]:
+        """Return what became of each node in the last run of a spec, by label."""
+        return {entry["node"]: entry["status"] for entry in self.manifest(spec)["nodes"]}
+
     def plugin(self, name: str, source: str) -> Path:
         """Write a plugin file, `probes/value`, and forget the module if it was imported."""
         path = self.plugins / f"{name}.py"
@@ -156,6 +172,13 @@ def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.fixture
+def study(world: World, request: pytest.FixtureRequest) -> World:
+    """Return a world whose study.toml holds the STUDY of the test's module."""
+    world.spec(request.module.STUDY)
+    return world
+
+
+@pytest.fixture
 def spec(world: World) -> Callable[..., Path]:
     """Return the function that writes a spec into the world."""
     return world.spec
@@ -168,10 +191,14 @@ def run_cli(world: World) -> Callable[..., Outcome]:
 
 
 @pytest.fixture
-def golden(request: pytest.FixtureRequest) -> Callable[[str, Path], None]:
-    """Return a function that compares text with a file; `--update-golden` rewrites the file."""
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str | Path], None]:
+    """Return a function that compares text with a file; `--update-golden` rewrites the file.
 
-    def compare(text: str, file: Path) -> None:
+    A name stands for a file of tests/golden.
+    """
+
+    def compare(text: str, name: str | Path) -> None:
+        file = GOLDEN / name
         if request.config.getoption("--update-golden"):
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, "utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -50,11 +49,6 @@ per = ["k"]
 """
 
 
-def statuses(world: Any) -> dict[str, str]:
-    text = (world.artifacts / "study" / "run.json").read_text("utf-8")
-    return {entry["node"]: entry["status"] for entry in json.loads(text)["nodes"]}
-
-
 # -- failures ------------------------------------------------------------------------------------
 
 
@@ -62,7 +56,7 @@ def statuses(world: Any) -> dict[str, str]:
 def test_a_failure_blocks_what_needs_it_and_nothing_else(world: Any, workers: int) -> None:
     done = world.run_cli("run", world.spec(CHAIN), "-n", workers)
     assert done.code == 1
-    assert statuses(world) == {
+    assert world.statuses() == {
         "fails[k=1]": "passed", "fails[k=2]": "failed", "fails[k=3]": "passed",
         "average[k=1]": "passed", "average[k=2]": "blocked", "average[k=3]": "passed",
         "whole": "blocked", "page": "blocked",
@@ -101,7 +95,7 @@ at = "$k"
     done = world.cli("run", world.spec(text), "-n", 1, *flags)
     assert done.code == 1
     assert len(world.calls()) == limit
-    found = list(statuses(world).values())
+    found = list(world.statuses().values())
     assert found.count("failed") == limit
     assert found.count("not run") == 5 - limit
     assert f"{limit} failed, {5 - limit} not run" in done.out
@@ -141,8 +135,8 @@ def test_an_expectation_that_does_not_hold_fails_the_run_and_is_not_cached(world
         assert done.code == 1
         assert "expectation small does not hold\n>     max(value) < 2.5\n" in done.out
         assert "k=3" in done.out
-        assert statuses(world)["small"] == "failed"
-        assert statuses(world)["rising"] == "not run"
+        assert world.statuses()["small"] == "failed"
+        assert world.statuses()["rising"] == "not run"
         assert "hypothesis rising: not run" in done.out
 
 
@@ -154,7 +148,7 @@ def test_a_hypothesis_is_an_answer_either_way(world: Any, claim: int, word: str)
         assert done.code == 0
         assert f"hypothesis rising: {word}" in done.out
         assert "expectation small: holds" in done.out
-        assert statuses(world)["rising"] == status
+        assert world.statuses()["rising"] == status
 
 
 def test_a_cached_verdict_does_not_outlive_the_check_that_it_requires(world: Any) -> None:
@@ -183,7 +177,7 @@ requires = ["fine"]
 """
     done = world.cli("run", world.spec(text), "-n", 1)
     assert done.code == 1
-    assert statuses(world) == {
+    assert world.statuses() == {
         "fails": "failed", "value": "passed", "fine": "blocked", "claim": "not run",
     }  # fmt: skip
 
@@ -294,7 +288,7 @@ def test_a_killed_worker_is_replaced_and_its_mates_are_innocent(world: Any, time
     world.plugin("probes/killer", KILLER)
     text = KILLED.replace("TIMES", str(times))
     done = world.run_cli("run", world.spec(text), "-n", 2)
-    found = statuses(world)
+    found = world.statuses()
     calm = {label: status for label, status in found.items() if label.startswith("calm")}
     assert set(calm.values()) == {"passed"}, done.out + done.err
     assert found["page"] == "passed"
@@ -349,7 +343,7 @@ path = "p.txt"
     done = world.run_cli("run", world.spec(text), "-n", 2)
     assert done.code == 0, done.out + done.err
     assert world.calls() == ["late", "page p.txt"]
-    assert statuses(world) == {"late": "passed", "page": "passed"}
+    assert world.statuses() == {"late": "passed", "page": "passed"}
 
 
 # -- interrupts ----------------------------------------------------------------------------------
@@ -409,8 +403,8 @@ def test_an_interrupt_ends_it_with_130_and_the_next_run_goes_on(
     assert process.returncode == 130, out + err
     assert "interrupted; run the same command again to go on" in err
     assert "Traceback" not in out + err
-    assert json.loads((world.artifacts / "study" / "run.json").read_text())["interrupted"]
-    finished = {label for label, status in statuses(world).items() if status == "passed"}
+    assert world.manifest()["interrupted"]
+    finished = {label for label, status in world.statuses().items() if status == "passed"}
     world.calls()
     assert world.run_cli("run", spec, "-n", workers).code == 0
     again = {f"calm[k={call.split()[1]}]" for call in world.calls() if call.startswith("killer")}

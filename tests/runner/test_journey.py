@@ -34,10 +34,6 @@ def pages(world: Any) -> list[str]:
     return sorted(p.name for p in (world.artifacts / "study" / "pages").iterdir())
 
 
-def manifest(world: Any) -> dict[str, Any]:
-    return dict(json.loads((world.artifacts / "study" / "run.json").read_text("utf-8")))
-
-
 def test_views_stand_where_the_spec_says_in_every_format(world: Any) -> None:
     done = world.cli("run", world.spec(SPEC), "-n", 1)
     assert done.code == 0
@@ -89,7 +85,7 @@ def test_a_forged_manifest_cannot_have_other_files_removed(world: Any, old: str)
     world.cli("run", world.spec(SPEC), "-n", 1)
     victim = world.folder / "victim.txt"
     victim.write_text("keep", "utf-8")
-    data = manifest(world)
+    data = world.manifest()
     (world.artifacts / "study/run.json").write_text(json.dumps(data | {"views": [old]}), "utf-8")
     assert world.cli("run", world.spec(SPEC), "-n", 1).code == 0
     assert victim.read_text("utf-8") == "keep"
@@ -100,7 +96,7 @@ def test_a_damaged_manifest_is_written_anew(world: Any, text: str) -> None:
     world.cli("run", world.spec(SPEC), "-n", 1)
     (world.artifacts / "study/run.json").write_text(text, "utf-8")
     assert world.cli("run", world.spec(SPEC), "-n", 1).code == 0
-    assert len(manifest(world)["nodes"]) == 4
+    assert len(world.manifest()["nodes"]) == 4
 
 
 def test_a_view_folder_that_leads_elsewhere_is_refused(world: Any) -> None:
@@ -117,7 +113,7 @@ def test_a_view_folder_that_leads_elsewhere_is_refused(world: Any) -> None:
 def test_the_manifest_tells_of_every_node_and_of_the_circumstances(world: Any) -> None:
     spec = world.spec(SPEC)
     world.cli("run", spec, "-n", 1, "--set", "probes.value.a=0.5")
-    data = manifest(world)
+    data = world.manifest()
     assert {n["node"]: n["status"] for n in data["nodes"]} == {
         "value[k=1]": "passed", "value[k=2]": "passed",
         "page[k=1]": "passed", "page[k=2]": "passed",
@@ -127,7 +123,7 @@ def test_the_manifest_tells_of_every_node_and_of_the_circumstances(world: Any) -
     assert data["resolved"]["probes"]["value"]["a"] == 0.5
     assert sorted(data["views"]) == [f"pages/{name}" for name in PAGES]
     world.cli("run", spec, "-n", 1, "--set", "probes.value.a=0.5")
-    assert {n["status"] for n in manifest(world)["nodes"]} == {"cached"}
+    assert {n["status"] for n in world.manifest()["nodes"]} == {"cached"}
 
 
 def test_planning_and_validating_write_nothing(world: Any) -> None:
@@ -171,13 +167,14 @@ path = "p.txt"
         "No space left on device; free some space" in done.err
     )
     first = world.calls()
-    assert len(first) == 10
+    assert 1 < len(first) < 10  # once there is no room, nothing more is begun
+    assert "not run" in done.out
     subprocess.run(["mount", "-o", "remount,size=8m", small_disk], check=True)
     done = world.cli("run", spec, "-n", 1, "--artifacts", small_disk / "a")
     assert done.code == 0, done.out + done.err
     again = world.calls()
     assert "page p.txt" in again
-    assert 1 < len(again) < 10
+    assert len(again) <= 12 - len(first)
     store = small_disk / "a" / ".store"
     assert list((store / "aside").iterdir()) == []
     assert not (store / "damaged").exists()

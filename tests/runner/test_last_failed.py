@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-
-import pytest
 
 STUDY = """
 title = "Some fail"
@@ -26,26 +23,16 @@ check = "value < 3"
 """
 
 
-@pytest.fixture
-def study(world):
-    world.spec(STUDY)
-    return world
-
-
 def run(world, *arguments: str, code: int) -> str:
     """Run; return the last line without its time."""
     outcome = world.cli("run", "-n", "1", *arguments)
     assert outcome.code == code, outcome
-    return re.sub(r" in [\d.]+ s$", "", outcome.out.splitlines()[-1])
-
-
-def failed(world) -> list[str]:
-    return json.loads((world.artifacts / "study" / "run.json").read_text("utf-8"))["failed"]
+    return outcome.last
 
 
 def test_only_what_failed_runs_again_and_after_the_mend_nothing_is_left(study) -> None:
     assert run(study, "study.toml", code=1) == "5 passed, 2 failed, 2 blocked"
-    assert failed(study) == ["fails[k=2]", "small[k=3]"]
+    assert study.manifest()["failed"] == ["fails[k=2]", "small[k=3]"]
     study.calls()
     outcome = study.cli("run", "--lf", "--co", "study.toml")
     assert outcome.out.splitlines() == [
@@ -56,7 +43,7 @@ def test_only_what_failed_runs_again_and_after_the_mend_nothing_is_left(study) -
     study.spec(STUDY.replace("at = 2", "at = 5").replace("value < 3", "value < 4"))
     line = run(study, "--lf", "study.toml", code=0)
     assert line == "2 passed, 7 deselected (1 of them computed as input)"
-    assert failed(study) == []
+    assert study.manifest()["failed"] == []
     outcome = study.cli("run", "-n", "1", "--lf", "study.toml")
     assert outcome.out.splitlines()[1] == (
         "no node failed when last run: nothing is left out for --lf"
@@ -67,18 +54,18 @@ def test_only_what_failed_runs_again_and_after_the_mend_nothing_is_left(study) -
 def test_a_failure_is_remembered_until_its_node_is_run_again(study) -> None:
     run(study, "study.toml", code=1)
     assert run(study, "study.toml::fails[k=1]", code=0) == "1 cached, 8 deselected"
-    assert failed(study) == ["fails[k=2]", "small[k=3]"]
+    assert study.manifest()["failed"] == ["fails[k=2]", "small[k=3]"]
     run(study, "study.toml::small[k=3]", code=1)
     study.spec(STUDY.replace("at = 2", "at = 5"))
     run(study, "--lf", "-k", "fails", "study.toml", code=0)
-    assert failed(study) == ["small[k=3]"]
+    assert study.manifest()["failed"] == ["small[k=3]"]
 
 
 def test_failures_of_a_step_that_is_no_more_are_forgotten(study) -> None:
     run(study, "study.toml", code=1)
     study.spec(STUDY.replace("[expect.small]", "[expect.little]"))
     run(study, "study.toml::fails[k=0]", code=0)
-    assert failed(study) == ["fails[k=2]"]
+    assert study.manifest()["failed"] == ["fails[k=2]"]
 
 
 def test_without_a_run_before_all_nodes_are_taken(study) -> None:
@@ -115,7 +102,7 @@ def test_x_stops_at_the_first_failure_among_the_selected(study) -> None:
     line = run(study, "-x", "study.toml::fails", code=1)
     assert line == "2 passed, 1 failed, 1 not run, 5 deselected"
     assert study.calls() == ["fails 0", "fails 1", "fails 2"]
-    assert failed(study) == ["fails[k=2]"]
+    assert study.manifest()["failed"] == ["fails[k=2]"]
     assert run(study, "-x", "study.toml", "-k", "fails and not k=2", code=0) == (
         "1 passed, 2 cached, 6 deselected"
     )
@@ -135,7 +122,7 @@ def test_maxfail_counts_over_all_specs(study) -> None:
 def test_a_manifest_that_is_damaged_or_of_before_is_read_as_it_can_be(study) -> None:
     run(study, "study.toml", code=1)
     file = study.artifacts / "study" / "run.json"
-    manifest = json.loads(file.read_text("utf-8"))
+    manifest = study.manifest()
     del manifest["failed"]
     file.write_text(json.dumps(manifest), "utf-8")
     outcome = study.cli("run", "--co", "--lf", "study.toml")

@@ -10,7 +10,6 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-GOLDEN = Path(__file__).parent.parent / "golden"
 STUDY = """
 title = "Some fail"
 [axes]
@@ -40,12 +39,6 @@ check = "min(value) < 3"
 """
 
 
-@pytest.fixture
-def study(world):
-    world.spec(STUDY)
-    return world
-
-
 def parsed(world) -> ET.Element:
     return ET.parse(world.folder / "j.xml").getroot()  # noqa: S314  # our own
 
@@ -64,8 +57,8 @@ def test_the_reports_of_a_run_with_everything_in_it(
         "run", "-n", "1", "--junitxml", "out/j.xml", "--json", "out/r.json", "study.toml"
     )
     assert outcome.code == 1
-    golden(_steady((study.folder / "out" / "j.xml").read_text("utf-8")), GOLDEN / "junit.xml")
-    golden(_steady((study.folder / "out" / "r.json").read_text("utf-8")), GOLDEN / "report.json")
+    golden(_steady((study.folder / "out" / "j.xml").read_text("utf-8")), "junit.xml")
+    golden(_steady((study.folder / "out" / "r.json").read_text("utf-8")), "report.json")
 
 
 def test_the_counts_of_a_suite_are_those_of_its_cases(study) -> None:
@@ -123,3 +116,27 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_runs(study) -> 
         assert outcome.code == 2
         assert outcome.err.startswith("error: cannot write file/report: ")
     assert study.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "code"), [(["--co"], 0), (["-k", "nowhere"], 5), (["--co", "-k", "nowhere"], 5)]
+)
+def test_a_command_that_runs_nothing_writes_reports_without_nodes(
+    study, options: list[str], code: int
+) -> None:
+    reports = ["--json", "r.json", "--junitxml", "j.xml"]
+    assert study.cli("run", *options, *reports, "study.toml").code == code
+    report = json.loads((study.folder / "r.json").read_text("utf-8"))
+    assert report["exit_code"] == code
+    assert [(spec["spec"], spec["nodes"]) for spec in report["specs"]] == [("study.toml", [])]
+    (suite,) = parsed(study)
+    assert (suite.attrib["tests"], len(suite)) == ("0", 0)
+    assert study.calls() == []
+
+
+def test_a_wrong_spec_leaves_no_empty_report_and_the_one_of_before(study) -> None:
+    study.spec("of before", "j.xml")
+    outcome = study.cli("run", "--json", "r.json", "--junitxml", "j.xml", "gone.toml")
+    assert outcome.code == 2
+    assert not (study.folder / "r.json").exists()
+    assert (study.folder / "j.xml").read_text("utf-8") == "of before"

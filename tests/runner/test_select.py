@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 STUDY = """
@@ -47,12 +45,6 @@ a = "$x"
 """
 
 
-@pytest.fixture
-def study(world):
-    world.spec(STUDY)
-    return world
-
-
 def listed(world, *arguments: str) -> list[str]:
     """Return the ids that --co lists, without the file they share."""
     outcome = world.cli("run", "--co", *arguments)
@@ -61,10 +53,6 @@ def listed(world, *arguments: str) -> list[str]:
     assert last.startswith(f"{len(ids)} node")
     assert not world.calls()
     return [text.removeprefix("study.toml::") for text in ids]
-
-
-def last_line(outcome) -> str:
-    return re.sub(r" in [\d.]+ s$", "", outcome.out.splitlines()[-1])
 
 
 # -- ids -------------------------------------------------------------------------------------------
@@ -122,6 +110,9 @@ def test_values_of_every_kind_can_be_written(shared_world) -> None:
         ("power[slope=1", "a node id is step or step[axis=value,...]"),
         ("shifted", UNSTORED),
         ("", "a step follows `::`, as in study.toml::llc or study.toml::llc[task=add]"),
+        ("power [slope=1]", 'no step "power "; did you mean "power"?'),
+        ("power[slope=1]]", 'slope has no value "1]"; did you mean "1"?'),
+        ("power::page", 'no step "power::page"; did you mean "power"?'),
     ],
 )  # fmt: skip
 def test_what_is_not_there_is_told_with_a_near_miss(study, text: str, message: str) -> None:
@@ -150,6 +141,13 @@ def test_a_folder_has_no_steps(study) -> None:
     )  # fmt: skip
 
 
+def test_an_id_without_a_spec_or_with_one_colon_is_told(study) -> None:
+    outcome = study.cli("run", "::power")
+    assert outcome.err == "error: ::power: a spec stands before `::`, as in study.toml::power\n"
+    outcome = study.cli("run", "study.toml:power")
+    assert outcome.err == "error: study.toml:power: write study.toml::power, with two colons\n"
+
+
 def test_a_cell_that_where_leaves_out_is_refused(study) -> None:
     study.spec(STUDY.replace('data = "@points"', 'data = "@points"\nwhere = { slope = 1.0 }'))
     text = STUDY.replace('exponent = "$exponent"', 'exponent = "$exponent"\nwhere.slope = 1.0')
@@ -170,6 +168,17 @@ def test_words_match_parts_of_ids_whatever_their_case(study) -> None:
     assert listed(study, "study.toml::power", "-k", "exponent=3 or exponent=2 and slope=1") == [
         "power[slope=1,exponent=2]", "power[slope=1,exponent=3]", "power[slope=2,exponent=3]",
     ]  # fmt: skip
+
+
+def test_words_match_the_name_of_the_file_too(study) -> None:
+    study.spec(STUDY, "specs/llc_small.toml")
+    study.spec(STUDY, "specs/drift.toml")
+    for text in ("llc", "LLC_small.toml", "'llc_small.toml::'", "small and not drift"):
+        outcome = study.cli("run", "--co", "specs", "-k", text)
+        *ids, last = outcome.out.splitlines()
+        assert last == "11 nodes selected, 11 deselected"
+        assert all(line.startswith("specs/llc_small.toml::") for line in ids)
+    assert study.cli("run", "--co", "specs", "-k", "specs").code == 5  # folders are not matched
 
 
 def test_markers_of_the_spec_and_of_the_step(study) -> None:
@@ -204,7 +213,7 @@ def test_a_spec_in_which_nothing_is_selected_is_passed_over(study) -> None:
     outcome = study.cli("run", "specs", "-n", "1", "-k", "value")
     assert outcome.code == 0
     assert "study.toml" not in outcome.out
-    assert last_line(outcome) == "1 passed"
+    assert outcome.last == "1 passed"
 
 
 # -- runs ------------------------------------------------------------------------------------------
@@ -213,10 +222,10 @@ def test_a_spec_in_which_nothing_is_selected_is_passed_over(study) -> None:
 def test_what_a_selected_node_needs_is_computed_and_nothing_else(study) -> None:
     outcome = study.run_cli("run", "-n", "1", "study.toml::power[slope=2,exponent=3]")
     assert outcome.code == 0, outcome
-    assert last_line(outcome) == "1 passed, 10 deselected (1 of them computed as input)"
+    assert outcome.last == "1 passed, 10 deselected (1 of them computed as input)"
     assert study.calls() == ["points 2 0", "shifted 0.5", "power of 1"]
     again = study.cli("run", "-n", "1", "study.toml::power[slope=2,exponent=3]")
-    assert last_line(again) == "1 cached, 10 deselected"
+    assert again.last == "1 cached, 10 deselected"
     assert study.calls() == []
 
 
@@ -225,7 +234,7 @@ def test_a_cached_node_asks_for_nothing_above_it(study) -> None:
     for path in (study.artifacts / "study").glob("*.txt"):
         path.unlink()
     outcome = study.cli("run", "-n", "1", "study.toml::page[slope=1]")
-    assert last_line(outcome) == "1 cached, 10 deselected"
+    assert outcome.last == "1 cached, 10 deselected"
     views = sorted(path.name for path in (study.artifacts / "study").glob("*.txt"))
     assert views == ["1.txt"]
 
@@ -236,8 +245,16 @@ def test_only_missing_leaves_out_what_is_stored(study) -> None:
     assert "study.toml::power[slope=1,exponent=1]" in ids
     assert not any("power[slope=2" in text or "points[slope=2" in text for text in listed_after)
     outcome = study.cli("run", "-n", "1", "--only-missing", "study.toml")
-    assert last_line(outcome) == "7 passed, 4 deselected"
-    outcome = study.cli("run", "-n", "1", "--only-missing", "study.toml")
+    assert outcome.last == "7 passed, 4 deselected"
+
+
+def test_when_all_that_is_selected_is_stored_nothing_is_missing(study) -> None:
+    study.cli("run", "-n", "1", "study.toml::power")
+    for command in (["run"], ["run", "--co"], ["plan"]):
+        outcome = study.cli(*command, "--only-missing", "-k", "power", "study.toml")
+        assert (outcome.code, outcome.err) == (0, "")
+        assert outcome.out == "nothing is missing: 6 nodes stored\n"
+    outcome = study.cli("run", "--only-missing", "-k", "nowhere", "study.toml")
     assert (outcome.code, outcome.err) == (5, "nothing selected: 11 deselected\n")
 
 
@@ -282,4 +299,4 @@ def test_a_failure_above_a_selected_node_is_counted(study) -> None:
     study.spec(STUDY.replace("[1.0, 2.0, 3.0]", "[1.0, 13.0]"))
     outcome = study.cli("run", "-n", "1", "study.toml::page[slope=1]")
     assert outcome.code == 1
-    assert last_line(outcome) == "1 failed, 1 blocked, 8 deselected (2 of them computed as inputs)"
+    assert outcome.last == "1 failed, 1 blocked, 8 deselected (2 of them computed as inputs)"

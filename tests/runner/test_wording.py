@@ -11,7 +11,6 @@ import pytest
 from runner.errors import Problem, SpecError, given, listed, near
 from runner.wording import changed_files, near_path, problems
 
-GOLDEN = Path(__file__).parent.parent / "golden"
 STUDY = """
 title = "A small study"
 seed = 1
@@ -61,7 +60,7 @@ def told(world, golden: Callable[[str, Path], None]):
         assert outcome.code == code, outcome
         text = outcome.out + outcome.err
         text = re.sub(r"\d+\.\d+ s\b", "T s", text.replace(world.package, "TINY"))
-        golden(text, GOLDEN / f"{name}.txt")
+        golden(text, f"{name}.txt")
         return text
 
     world.spec(STUDY)
