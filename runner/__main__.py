@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 
 def main() -> None:
     """Run the command line; every error a user can cause ends as a message and an exit code."""
-    from runner.cli import cli
+    for name in ("stdout", "stderr"):  # closed by whoever started us: say it to nobody
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+    try:
+        from runner.cli import cli
 
-    cli(prog_name="runner")
+        cli(prog_name="runner")
+    except KeyboardInterrupt:  # before a command began
+        sys.exit(130)
 
 
 if __name__ == "__main__":

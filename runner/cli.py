@@ -11,31 +11,47 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from runner import cli_reports, cli_tools
+from runner import cli_reports, cli_tools, completion
 from runner.errors import RunnerError, SpecError, UsageError
 
 if TYPE_CHECKING:
     from runner.journey import Journey
     from runner.select import Choice
 
-EXIT_FAILED, EXIT_WRONG, EXIT_NOTHING, EXIT_INTERRUPTED = 1, 2, 5, 130
+EXIT_WRONG, EXIT_INTERRUPTED = 2, 130
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """Commands that end with 130 when they are interrupted; click alone would end with 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="runner")
 def cli() -> None:
     """Experiments in deep-learning geometry, each one a TOML file."""
 
 
 def _spec_options(command: F) -> F:
-    specs = click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path))
+    specs = click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path),
+                           shell_complete=completion.specs)  # fmt: skip
     return specs(_wish_options(command))
 
 
 def _wish_options(command: F) -> F:
     options = [
-        click.option("--profile", metavar="NAME", help="Merge [profiles.NAME] into the spec."),
+        click.option("--profile", metavar="NAME", shell_complete=completion.profiles,
+                     help="Merge [profiles.NAME] into the spec."),
         click.option("--set", "sets", multiple=True, metavar="KEY=VALUE",
                      help="Override one value, e.g. probes.llc.steps=200."),
         click.option("--sweep", "sweeps", multiple=True, metavar="PARAM=A,B,C",
@@ -43,6 +59,7 @@ def _wish_options(command: F) -> F:
         click.option("--artifacts", type=click.Path(path_type=Path), metavar="DIR",
                      help="Where results go (default: artifacts/ of the project)."),
         click.option("--allow-stale", multiple=True, metavar="STEP",
+                     shell_complete=completion.steps,
                      help="Use what other code made of this step, on purpose."),
     ]  # fmt: skip
     for option in reversed(options):
@@ -52,12 +69,15 @@ def _wish_options(command: F) -> F:
 
 def _node_options(command: F) -> F:
     options = [
-        click.argument("specs", nargs=-1, required=True, metavar="SPEC[::NODE]..."),
+        click.argument("specs", nargs=-1, required=True, metavar="SPEC[::NODE]...",
+                       shell_complete=completion.nodes),
         click.option("-k", "keyword", metavar="EXPR",
-                     help="Only nodes whose id matches, e.g. -k 'llc and not task=add'."),
+                     help="Only nodes whose file.toml::step[axis=value] holds these words, "
+                     "e.g. -k 'llc and not task=add'."),
         click.option("-m", "marker", metavar="EXPR",
                      help="Only nodes of steps so marked, e.g. -m 'quick or nightly'."),
-        click.option("--only-missing", is_flag=True, help="Only nodes that are not stored yet."),
+        click.option("--only-missing", is_flag=True,
+                     help="Only nodes that are not stored yet; nothing else is judged."),
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -70,7 +90,7 @@ def _node_options(command: F) -> F:
               help="Only nodes that failed when last run (all if none did).")  # fmt: skip
 @click.option("--ff", "--failed-first", "failed_first", is_flag=True,
               help="All nodes, those that failed when last run first.")  # fmt: skip
-@click.option("--co", "--collect-only", "collect", is_flag=True,
+@click.option("--co", "--collect-only", "collect_only", is_flag=True,
               help="List the ids of the selected nodes; run nothing.")  # fmt: skip
 @click.option("-n", "workers", type=click.IntRange(1), metavar="N",
               help="Worker processes (default: the number of cores).")  # fmt: skip
@@ -88,7 +108,7 @@ def _node_options(command: F) -> F:
 @click.option("-q", "--quiet", is_flag=True, help="Only failures and the last line.")
 def run(  # noqa: PLR0917  # one argument for each option
     specs: tuple[str, ...],
-    collect: bool,
+    collect_only: bool,
     workers: int | None,
     device: str,
     first: bool,
@@ -109,12 +129,13 @@ def run(  # noqa: PLR0917  # one argument for each option
     from runner.execute import Options
     from runner.ledger import check_writable
     from runner.report import Telling
-    from runner.session import Manner, collected, run_all, said
+    from runner.session import Manner, collect, run_all, said
     from runner.terminal import colours
 
     limit = 1 if first else maxfail
     options = Options(workers or os.cpu_count() or 1, device, limit, strict)
     telling = Telling(colours(), said(wish, device), strict)
+    click.get_current_context().color = telling.colour or None  # FORCE_COLOR reaches click's echo
     manner = Manner(verbose, quiet, durations, telling, junitxml, json_file)
     try:
         for report in filter(None, (junitxml, json_file)):
@@ -124,13 +145,8 @@ def run(  # noqa: PLR0917  # one argument for each option
     _check_device(device)
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
-        chosen = _chosen(specs, wish)
-        if collect:
-            for line in collected(chosen):
-                click.echo(line)
-            code = 0
-        else:
-            code = run_all(chosen, options, manner)
+        found = _found(specs, wish)
+        code = collect(found, manner) if collect_only else run_all(found, options, manner)
     except KeyboardInterrupt:  # while planning or drawing; nothing stored is lost
         click.echo("interrupted; run the same command again to go on", err=True)
         code = EXIT_INTERRUPTED
@@ -142,9 +158,14 @@ def run(  # noqa: PLR0917  # one argument for each option
 @click.option("-v", "--verbose", is_flag=True, help="A line for each node.")
 def plan(specs: tuple[str, ...], verbose: bool, **wish: Any) -> None:
     """Tell what `run` would do with SPECS, and why; compute nothing."""
+    from runner.session import chosen_of, tell_nothing
     from runner.wording import plan_lines, version_warnings
 
-    for journey, choice in _chosen(specs, wish):
+    found = _found(specs, wish)
+    chosen = chosen_of(found)
+    if not chosen:
+        sys.exit(tell_nothing(found))
+    for journey, choice in chosen:
         click.echo(f"{_near(journey.spec.path)}: {journey.spec.title}")
         try:
             journey.store.refresh()
@@ -173,8 +194,8 @@ def validate(specs: tuple[Path, ...], form: str, **wish: Any) -> None:
 
 
 @cli.command("list")
-@click.argument("family", required=False)
-@click.option("--project", type=click.Path(path_type=Path), default=Path(), help="Project folder.")
+@click.argument("family", required=False, shell_complete=completion.families)
+@cli_tools.PROJECT
 def list_plugins(family: str | None, project: Path) -> None:
     """List the plugins, of one FAMILY or of all; nothing is imported."""
     from runner.catalogue import listing
@@ -183,8 +204,8 @@ def list_plugins(family: str | None, project: Path) -> None:
 
 
 @cli.command()
-@click.argument("plugin")
-@click.option("--project", type=click.Path(path_type=Path), default=Path(), help="Project folder.")
+@click.argument("plugin", shell_complete=completion.plugins)
+@cli_tools.PROJECT
 def show(plugin: str, project: Path) -> None:
     """Show a PLUGIN (`llc` or `probes/llc`): parameters, ports, output, columns, source."""
     from runner.catalogue import description
@@ -200,8 +221,8 @@ def _print(lines: Callable[[], Sequence[str]]) -> None:
         _fail(error)
 
 
-def _chosen(specs: Sequence[str], options: dict[str, Any]) -> list[tuple[Journey, Choice]]:
-    """Return the specs in which something is selected, planned; exit when that is none."""
+def _found(specs: Sequence[str], options: dict[str, Any]) -> list[tuple[Journey, Choice]]:
+    """Return the specs planned, with what is selected in each."""
     from runner.select import Asked, check_markers, choose_all, split_id
 
     asked = Asked.taken(options)
@@ -214,15 +235,9 @@ def _chosen(specs: Sequence[str], options: dict[str, Any]) -> list[tuple[Journey
                 ids.setdefault(path.resolve(), []).append(node)
         journeys = _prepared(list(dict.fromkeys(path for path, _ in targets)), **options)
         check_markers(asked, [journey.plan for journey in journeys])
-        found = choose_all([(j, ids.get(j.spec.path, [])) for j in journeys], asked)
+        return choose_all([(j, ids.get(j.spec.path, [])) for j in journeys], asked)
     except RunnerError as error:
         _fail(error)
-    chosen = [(journey, choice) for journey, choice in found if choice.nodes or not choice.total]
-    if not chosen:
-        total = sum(choice.total for _, choice in found)
-        click.echo(f"nothing selected: {total} deselected", err=True)
-        sys.exit(EXIT_NOTHING)
-    return chosen
 
 
 def _prepared(specs: Sequence[Path], keyed: bool = True, **wish: Any) -> list[Journey]:
@@ -302,3 +317,4 @@ cli.add_command(cli_reports.report)
 cli.add_command(cli_reports.work_log)
 cli.add_command(cli_reports.why)
 cli.add_command(cli_reports.diff)
+cli.add_command(completion.completion)

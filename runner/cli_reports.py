@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from runner import completion
 from runner.errors import RunnerError
 
 _ARTIFACTS = click.option(
@@ -27,7 +28,8 @@ def told(lines: Callable[[], Iterable[str]]) -> None:
 
 
 @click.command()
-@click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path),
+                shell_complete=completion.specs)  # fmt: skip
 @_ARTIFACTS
 def report(specs: tuple[Path, ...], artifacts: Path | None) -> None:
     """Write report.html and report.md of the last run of SPECS."""
@@ -38,7 +40,8 @@ def report(specs: tuple[Path, ...], artifacts: Path | None) -> None:
 
 
 @click.command("log")
-@click.argument("spec", required=False, type=click.Path(path_type=Path))
+@click.argument("spec", required=False, type=click.Path(path_type=Path),
+                shell_complete=completion.specs)  # fmt: skip
 @click.option("--last", type=click.IntRange(1), metavar="N", help="Only the last N runs.")
 @_ARTIFACTS
 def work_log(spec: Path | None, last: int | None, artifacts: Path | None) -> None:
@@ -50,9 +53,10 @@ def work_log(spec: Path | None, last: int | None, artifacts: Path | None) -> Non
     told(lambda: lines(folder, spec.stem if spec else None, last))
 
 
-@click.command()
-@click.argument("node", metavar="SPEC::NODE")
-@click.option("--profile", metavar="NAME", help="Merge [profiles.NAME] into the spec.")
+@click.command(cls=completion.OneNode)
+@click.argument("node", metavar="SPEC::NODE", shell_complete=completion.nodes)
+@click.option("--profile", metavar="NAME", shell_complete=completion.profiles,
+              help="Merge [profiles.NAME] into the spec.")  # fmt: skip
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override one value.")
 @_ARTIFACTS
 def why(node: str, profile: str | None, sets: tuple[str, ...], artifacts: Path | None) -> None:
@@ -77,8 +81,8 @@ def why(node: str, profile: str | None, sets: tuple[str, ...], artifacts: Path |
 
 
 @click.command()
-@click.argument("one", metavar="A")
-@click.argument("other", metavar="B")
+@click.argument("one", metavar="A", shell_complete=completion.specs)
+@click.argument("other", metavar="B", shell_complete=completion.specs)
 @_ARTIFACTS
 def diff(one: str, other: str, artifacts: Path | None) -> None:
     """Compare two runs, A and B: tokens of `runner log`, manifests, or specs (their last runs)."""

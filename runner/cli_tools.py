@@ -6,11 +6,16 @@ Everything heavy is imported by the command that needs it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
+
+from runner.completion import plugins_of
+from runner.spec import FAMILY_KEYS
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def tell_faults(files: Sequence[Path], form: str, wish: Mapping[str, Any]) -> bool:
@@ -36,15 +41,16 @@ def tell_faults(files: Sequence[Path], form: str, wish: Mapping[str, Any]) -> bo
     return bool(found)
 
 
-_PROJECT = click.option(
-    "--project", type=click.Path(path_type=Path), default=Path(), help="Project folder."
-)
+PROJECT = click.option(
+    "--project", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path(),
+    metavar="DIR", help="Project folder.",
+)  # fmt: skip
 
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write it there, not to the terminal.")  # fmt: skip
-@_PROJECT
+@PROJECT
 def schema(out: Path | None, project: Path) -> None:
     """Write the JSON Schema of specs, with every plugin's parameters, for editors."""
     import json
@@ -63,14 +69,19 @@ def schema(out: Path | None, project: Path) -> None:
     click.echo(f"{out}: written")
 
 
+def _plugin_options(command: F) -> F:
+    for family in reversed(FAMILY_KEYS):
+        one = family.removesuffix("s")
+        command = click.option(
+            f"--{one}", family, multiple=True, metavar="NAME", shell_complete=plugins_of(family),
+            help=f"A plugin of {family}, as `runner list` shows them; may be given several times.",
+        )(command)  # fmt: skip
+    return command
+
+
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--data", multiple=True, metavar="NAME", help="Plugins of each family,")
-@click.option("--model", "models", multiple=True, metavar="NAME", help="as `runner list` shows")
-@click.option("--trainer", "trainers", multiple=True, metavar="NAME", help="them; each may be")
-@click.option("--perturbation", "perturbations", multiple=True, metavar="NAME", help="given")
-@click.option("--probe", "probes", multiple=True, metavar="NAME", help="several")
-@click.option("--renderer", "renderers", multiple=True, metavar="NAME", help="times.")
+@_plugin_options
 def new(file: Path, **chosen: tuple[str, ...]) -> None:
     """Write a spec FILE with a step for each chosen plugin, every parameter told."""
     from runner.errors import RunnerError

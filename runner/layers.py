@@ -109,6 +109,18 @@ def read(path: Path, profile: str | None = None, sets: Sequence[str] = ()) -> La
     return layers
 
 
+def profile_names(path: Path) -> list[str]:
+    """Return the names of the profiles of a spec and of what it extends.
+
+    Raises: SpecError for unreadable files, broken TOML and profiles that are no tables.
+    """
+    layers = Layers(path)
+    _read_into(layers, path, [])
+    profiles = layers.data.get("profiles", {})
+    _check_profiles(layers, profiles)
+    return list(profiles)
+
+
 def _check_profiles(layers: Layers, profiles: Any) -> None:
     if not isinstance(profiles, dict):
         message = f"must be tables such as [profiles.paper.axes], not {given(profiles)}"

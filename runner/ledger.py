@@ -25,7 +25,7 @@ _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 @dataclass(frozen=True)
 class Ended:
-    """A spec that was run, or could not be: then `run` is None and `error` says why."""
+    """A spec that was run; `run` is None where it was not, and `error` says why it could not be."""
 
     journey: Journey
     choice: Choice
@@ -37,12 +37,17 @@ class Ended:
 def check_writable(path: Path) -> None:
     """Make the folder of a report before the run, so that the report is not lost after it.
 
+    No empty file is left: a run that does not begin writes no report.
+
     Raises: UsageError when a file cannot be written there.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        new = not path.exists()
         with path.open("a", encoding="utf-8"):
             pass
+        if new:
+            path.unlink()
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
 

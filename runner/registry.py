@@ -10,9 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.errors import PluginError, UsageError, listed, near
-from runner.plugin import FAMILIES, Plugin
+from runner.spec import FAMILY_KEYS
+
+if TYPE_CHECKING:
+    from runner.plugin import Plugin
 
 
 @dataclass(frozen=True)
@@ -109,11 +113,13 @@ class Registry:
         return self._classes[family, name]
 
     def _import(self, family: str, name: str) -> type[Plugin]:
+        from runner.plugin import FAMILIES  # listing names and completing them must not wait for it
+
         root = self._root_of(family, name)
         if root is None:
             known = self.names(family)
             hint = near(name, known)
-            if other := next((f for f in FAMILIES if name in self.names(f)), None):
+            if other := next((f for f in FAMILY_KEYS if name in self.names(f)), None):
                 hint = f"; it is in {other}: write [{other}.NAME]"
             raise KeyError(
                 f'no such plugin in {family}: "{name}"{hint}'
@@ -139,7 +145,7 @@ class Registry:
         return classes[0]
 
     def _root_of(self, family: str, name: str) -> Root | None:
-        if not name.isidentifier() or family not in FAMILIES:
+        if not name.isidentifier() or family not in FAMILY_KEYS:
             return None
         for root in self.roots:
             if (root.folder / family / f"{name}.py").is_file():

@@ -45,6 +45,7 @@ class Choice:
     nodes: tuple[Node, ...]
     total: int
     first: frozenset[str] = frozenset()  # keys of what is computed before the rest
+    stored: int = 0  # how many --only-missing leaves out
     note: str = ""
     keys: frozenset[str] = field(init=False)
 
@@ -60,6 +61,11 @@ class Choice:
 def split_id(text: str) -> tuple[Path, str | None]:
     """Return the spec and the node of `spec.toml::step[axis=value]`, None without a node."""
     path, mark, node = text.partition("::")
+    if mark and not path:
+        raise UsageError(f"{text}: a spec stands before `::`, as in study.toml::{node or 'llc'}")
+    spec, colon, step = path.partition(".toml:")
+    if colon and not Path(path).exists():
+        raise UsageError(f"{text}: write {spec}.toml::{step}, with two colons")
     if mark and not node:
         raise UsageError(f"{text}: a step follows `::`, as in {path}::llc or {path}::llc[task=add]")
     if mark and Path(path).is_dir():
@@ -100,7 +106,8 @@ def choose(journey: Journey, ids: Sequence[str], asked: Asked) -> Choice:
         found = [(planned, node) for planned, node in found if id(node) in named]
     if asked.keyword is not None:
         match = parse_match("-k", asked.keyword)
-        found = [(planned, node) for planned, node in found if _in_label(match, node)]
+        file = journey.spec.path.name
+        found = [(p, node) for p, node in found if _in_id(match, f"{file}::{node.label}")]
     if asked.marker is not None:
         match = parse_match("-m", asked.marker)
         found = [(p, node) for p, node in found if match.holds(p.bound.markers.__contains__)]
@@ -112,12 +119,15 @@ def choose(journey: Journey, ids: Sequence[str], asked: Asked) -> Choice:
         note = f"{len(before)} node{'s' if len(before) != 1 else ''} failed when last run"
     if asked.last_failed:
         nodes = before
+    stored = 0
     if asked.only_missing:
         journey.store.refresh()
-        nodes = [node for node in nodes if journey.store.get(node.key) is None]
+        missing = [node for node in nodes if journey.store.get(node.key) is None]
+        stored = len({node.key for node in nodes} - {node.key for node in missing})
+        nodes = missing
     first = frozenset(node.key for node in before)
     total = len({node.key for _, node in everything})
-    return Choice(tuple(nodes), total, first, note)
+    return Choice(tuple(nodes), total, first, stored, note)
 
 
 def check_markers(asked: Asked, plans: Iterable[Plan]) -> None:
@@ -184,9 +194,9 @@ def needed(plan: Plan, store: Store, keys: frozenset[str] | None) -> dict[str, N
     return {node.key: node for node in nodes if node.key in wanted}
 
 
-def _in_label(match: Match, node: Node) -> bool:
-    label = node.label.casefold()
-    return match.holds(lambda word: word.casefold() in label)
+def _in_id(match: Match, text: str) -> bool:
+    folded = text.casefold()
+    return match.holds(lambda word: word.casefold() in folded)
 
 
 # -- node ids --------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ from runner.select import Choice
 from runner.terminal import watcher
 from runner.wording import near_path, summary
 
-EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
+EXIT_FAILED, EXIT_NOTHING, EXIT_INTERRUPTED = 1, 5, 130
+Found = Sequence[tuple[Journey, Choice]]
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,37 @@ def said(wish: Mapping[str, Any], device: str) -> tuple[str, ...]:
     return (*words, "--device", device) if device != "cpu" else tuple(words)
 
 
-def run_all(chosen: Sequence[tuple[Journey, Choice]], options: Options, manner: Manner) -> int:
+def chosen_of(found: Found) -> Found:
+    """Return the specs in which something is selected, and those that hold nothing at all."""
+    return [(journey, choice) for journey, choice in found if choice.nodes or not choice.total]
+
+
+def tell_nothing(found: Found) -> int:
+    """Say why nothing is selected; return the exit code, 0 where all of it is stored."""
+    stored = sum(choice.stored for _, choice in found)
+    if stored:
+        click.echo(f"nothing is missing: {_counted(stored, 'node')} stored")
+        return 0
+    click.echo(f"nothing selected: {sum(c.total for _, c in found)} deselected", err=True)
+    return EXIT_NOTHING
+
+
+def collect(found: Found, manner: Manner) -> int:
+    """List what is selected and run nothing; the reports hold no node then, as in pytest."""
+    code = 0
+    if chosen_of(found):
+        for line in collected(found):
+            click.echo(line)
+    else:
+        code = tell_nothing(found)
+    return max(code, _write([Ended(j, c, None, 0.0) for j, c in found], code, manner))
+
+
+def run_all(found: Found, options: Options, manner: Manner) -> int:
     """Run the chosen nodes of specs; return the exit code."""
+    chosen = chosen_of(found)
+    if not chosen:
+        return collect(found, manner)
     code = failed = 0
     ended: list[Ended] = []
     for position, (journey, choice) in enumerate(chosen):
@@ -54,7 +84,8 @@ def run_all(chosen: Sequence[tuple[Journey, Choice]], options: Options, manner: 
         if options.stop_after is not None:
             if failed >= options.stop_after:
                 left = len(chosen) - position
-                click.echo(f"stopped after {_failures(failed)}: {_specs(left)} not run")
+                specs = f"{_counted(left, 'spec')} {'were' if left > 1 else 'was'}"
+                click.echo(f"stopped after {_counted(failed, 'failure')}: {specs} not run")
                 break
             rest = replace(options, stop_after=options.stop_after - failed)
         if len(chosen) > 1 or not manner.quiet:
@@ -88,16 +119,14 @@ def _write(ended: Sequence[Ended], code: int, manner: Manner) -> int:
     return 0
 
 
-def collected(chosen: Sequence[tuple[Journey, Choice]]) -> Iterator[str]:
+def collected(found: Found) -> Iterator[str]:
     """Yield the ids of the chosen nodes and how many there are."""
-    for journey, choice in chosen:
+    for journey, choice in found:
         for node in choice.nodes:
             yield f"{near_path(journey.spec.path)}::{node.label}"
-    count = sum(len(choice.nodes) for _, choice in chosen)
-    out = sum(choice.deselected for _, choice in chosen)
-    yield f"{count} node{'s' if count != 1 else ''} selected" + (
-        f", {out} deselected" if out else ""
-    )
+    count = sum(len(choice.nodes) for _, choice in found)
+    out = sum(choice.deselected for _, choice in found)
+    yield f"{_counted(count, 'node')} selected" + (f", {out} deselected" if out else "")
 
 
 def _run_one(
@@ -130,14 +159,8 @@ def _echo_views(journey: Journey, run: Run) -> None:
     done = [r for r in run.results.values() if r.status in (PASSED, CACHED)]
     views = [view for result in done for view in result.node.views]
     if views:
-        click.echo(
-            f"{len(views)} view{'s' if len(views) > 1 else ''} in {near_path(journey.views)}/"
-        )
+        click.echo(f"{_counted(len(views), 'view')} in {near_path(journey.views)}/")
 
 
-def _failures(count: int) -> str:
-    return f"{count} failure{'s' if count > 1 else ''}"
-
-
-def _specs(count: int) -> str:
-    return f"{count} spec{'s were' if count > 1 else ' was'}"
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}{'s' if count != 1 else ''}"

@@ -45,9 +45,12 @@ def watcher(plan: Plan, quiet: bool, verbose: bool) -> Watch:
 
 
 def colours() -> bool:
-    """Whether the output takes colour: a terminal, and nobody asked for none (no-color.org)."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return sys.stdout.isatty() and not plain
+    """Whether the output takes colour: a terminal does, NO_COLOR and FORCE_COLOR overrule."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 class Silent:
