@@ -1,32 +1,30 @@
-"""Two runs side by side: parameters that differ, means of tables over common cells, verdicts."""
+"""Two runs side by side: what differs in parameters, tables, networks and verdicts."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from runner.account import nodes_of, read_manifest, step_name, word
-from runner.errors import StoreError, UsageError
-from runner.registry import Registry, find_project
-from runner.store import Record, Store
+from runner.errors import UsageError, listed
+from runner.measured import Side, networks, tables
+from runner.registry import find_project
+from runner.store import Store
 from runner.worklog import KEY, entries, folder_of
 
-Cell = tuple[tuple[str, Any], ...]
-Means = dict[Cell, dict[str, float]]
+_TOLD_OTHERWISE = ("expect", "hypotheses", "renderers")  # as verdicts; what is drawn are tables
 
 
 @dataclass
 class Past:
-    """A run that was kept, with the store that holds its tables."""
+    """A run that was kept, with the store that holds what it came to."""
 
     manifest: Mapping[str, Any]
     keys: Mapping[str, list[str]]  # step -> the keys of its nodes, or how they begin
     store: Store
-    registry: Registry
 
     @property
     def name(self) -> str:
@@ -46,8 +44,10 @@ def past(text: str, artifacts: Path | None) -> Past:
     if path.name == "run.json":
         return _of_manifest(read_manifest(path.parent), path.resolve().parent)
     root = (artifacts or find_project(Path()) / "artifacts").resolve()
+    if path.parent.name == "runs" and len(path.resolve().parents) > 2:
+        root = path.resolve().parents[2]
     if path.suffix == ".json":
-        found = [e for e in entries(path.resolve().parents[2]) if e["path"] == path.resolve()]
+        found = [e for e in entries(root) if e["path"] == path.resolve()]
     else:
         found = [e for e in entries(root) if e["run"].startswith(text)]
     if len(found) != 1:
@@ -58,7 +58,8 @@ def past(text: str, artifacts: Path | None) -> Past:
     try:
         keys = json.loads((folder / "keys" / f"{entry['keys']}.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"the keys of run {entry['run']} cannot be read: {error}") from error
+        message = f"the keys of run {entry['run']} cannot be read ({error}); `runner run` keeps new"
+        raise UsageError(message) from error
     return _past(entry, keys, folder.parent)
 
 
@@ -72,7 +73,7 @@ def _of_manifest(manifest: Mapping[str, Any], folder: Path) -> Past:
 def _past(manifest: Mapping[str, Any], keys: Mapping[str, list[str]], folder: Path) -> Past:
     store = Store(folder.parent / ".store")
     store.refresh()
-    return Past(manifest, keys, store, Registry.of(find_project(folder)))
+    return Past(manifest, keys, store)
 
 
 def lines(one: Past, other: Past) -> Iterator[str]:
@@ -80,8 +81,31 @@ def lines(one: Past, other: Past) -> Iterator[str]:
     yield f"A: {one.name}"
     yield f"B: {other.name}"
     yield from _section("parameters", _parameters(one, other))
-    yield from _section("tables, means over common cells", _tables(one, other))
+    common = [step for step in one.keys if step in other.keys]
+    if not common:
+        yield ""
+        yield f"no step in common: A has {listed(one.keys)}; B has {listed(other.keys)}"
+        return
+    # Equal keys are the same nodes, and hold the same numbers.
+    changed = [
+        step
+        for step in common
+        if set(one.keys[step]) != set(other.keys[step])
+        and one.manifest["steps"][step]["family"] not in _TOLD_OTHERWISE
+    ]
+    pairs = [(step, _side("A", one, step), _side("B", other, step)) for step in changed]
+    yield from _section("tables, means over common cells", tables(pairs))
+    yield from _section("networks, |B - A| / |A| of all weights", networks(pairs))
     yield from _section("verdicts", _verdicts(one, other))
+
+
+def _side(name: str, past: Past, step: str) -> Side:
+    """Return the stored records of a step's nodes, those of missing objects too."""
+    wanted = past.keys[step]
+    size = len(wanted[0]) if wanted else 0
+    known = {key[:size]: key for key in past.store.records}
+    records = [past.store.records[known[key]] for key in wanted if key in known]
+    return Side(name, len(wanted), records, past.store)
 
 
 def _section(name: str, found: Iterator[str]) -> Iterator[str]:
@@ -108,97 +132,26 @@ def _flat(table: Mapping[str, Any], above: str) -> Iterator[tuple[str, str]]:
 
 def _verdicts(one: Past, other: Past) -> Iterator[str]:
     a, b = (_words(past) for past in (one, other))
+    same = []
     for label in [*a, *(label for label in b if label not in a)]:
-        before, after = a.get(label, "not there"), b.get(label, "not there")
-        if before.partition(" (")[0] != after.partition(" (")[0]:
-            yield f"{label}: {before} -> {after}"
+        before, after = a.get(label, ("not there", "")), b.get(label, ("not there", ""))
+        if before[0] != after[0]:
+            yield f"{label}: {_with_numbers(*before)} -> {_with_numbers(*after)}"
+        elif before != after:
+            same.append(f"{label}: still {before[0]} ({before[1]} -> {after[1]})")
+    yield from same
 
 
-def _words(past: Past) -> dict[str, str]:
+def _with_numbers(judged: str, detail: str) -> str:
+    return f"{judged} ({detail})" if detail else judged
+
+
+def _words(past: Past) -> dict[str, tuple[str, str]]:
+    """Return what came of each check in a word, and both sides' values."""
     words = {}
     for node in nodes_of(past.manifest):
         family = past.manifest["steps"][step_name(node["node"])]["family"]
         if family in ("expect", "hypotheses"):
             detail = (node.get("verdict") or {}).get("detail", "")
-            words[node["node"]] = word(family, node) + (f" ({detail})" if detail else "")
+            words[node["node"]] = word(family, node), detail
     return words
-
-
-# -- tables ----------------------------------------------------------------------------------------
-
-
-def _tables(one: Past, other: Past) -> Iterator[str]:
-    for step in one.keys:
-        if step not in other.keys:
-            continue
-        if set(one.keys[step]) == set(other.keys[step]):
-            continue  # the same nodes: the same numbers
-        a, b = _means(one, step), _means(other, step)
-        common = [cell for cell in a if cell in b]
-        if not a or not b:
-            continue
-        yield f"{step}: {len(common)} common cells of {len(a)} and {len(b)}"
-        columns = dict.fromkeys(name for cell in common for name in a[cell] if name in b[cell])
-        for name in columns:
-            yield from _column(name, a, b, [c for c in common if name in a[c] and name in b[c]])
-
-
-def _column(name: str, a: Means, b: Means, cells: list[Cell]) -> Iterator[str]:
-    before = sum(a[cell][name] for cell in cells) / len(cells)
-    after = sum(b[cell][name] for cell in cells) / len(cells)
-    text = f"  {name}: {before:.6g} -> {after:.6g}, delta {after - before:+.4g}"
-    spread = _seed_spread(name, a, cells)
-    if spread is not None:
-        times = f" = {abs(after - before) / spread:.2g} times" if spread else ", above"
-        text += f"{times} the spread over seeds, {spread:.4g}"
-    yield text
-
-
-def _seed_spread(name: str, means: Means, cells: list[Cell]) -> float | None:
-    """Return the standard deviation over the axis `seed`, pooled over the other axes, or None."""
-    groups: dict[Cell, list[float]] = {}
-    for cell in cells:
-        if any(axis == "seed" for axis, _ in cell):
-            rest = tuple(pair for pair in cell if pair[0] != "seed")
-            groups.setdefault(rest, []).append(means[cell][name])
-    squares, freedom = 0.0, 0
-    for values in groups.values():
-        middle = sum(values) / len(values)
-        squares += sum((value - middle) ** 2 for value in values)
-        freedom += len(values) - 1
-    return math.sqrt(squares / freedom) if freedom else None
-
-
-def _means(past: Past, step: str) -> Means:
-    """Return each cell's mean of each numeric column of a step's tables that are still stored."""
-    from runner.codec import Reader
-
-    reader = Reader(past.store, past.registry)
-    means = {}
-    for record in _records(past, step):
-        if record["outputs"]["type"] != "Table":
-            return {}
-        try:
-            table = reader.load(record["outputs"], "", None)
-        except StoreError:
-            continue  # its object is gone: not a common cell
-        found = {name: _mean(list(column)) for name, column in table.columns.items()}
-        cell = tuple(sorted(record["cell"].items()))
-        means[cell] = {name: mean for name, mean in found.items() if mean is not None}
-    return means
-
-
-def _records(past: Past, step: str) -> Iterator[Record]:
-    wanted = past.keys[step]
-    size = len(wanted[0]) if wanted else 0
-    known = {key[:size]: record for key, record in past.store.records.items()}
-    yield from (known[key] for key in wanted if key in known)
-
-
-def _mean(values: list[Any]) -> float | None:
-    try:
-        numbers = [float(v) for v in values if not isinstance(v, str)]
-    except (TypeError, ValueError):
-        return None
-    finite = [number for number in numbers if math.isfinite(number)]
-    return sum(finite) / len(finite) if finite else None
