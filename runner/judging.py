@@ -98,7 +98,6 @@ class Study:
         options = Options(self.workers if lacking else 1, strict=self.strict)
         run = Run(journey.plan, journey.store, journey.registry, options)
         run.selected = frozenset([node.key])
-        journey.store.folder.mkdir(parents=True, exist_ok=True)
         with _plain_warnings():
             run.execute()
         told = self._judged(run, run.results[node.key])

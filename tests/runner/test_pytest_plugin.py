@@ -291,6 +291,17 @@ def test_x_stops_at_the_first_item_that_fails_and_lf_takes_it_up(world, run) -> 
     run(*last, cache=True).assert_outcomes(passed=1)
 
 
+def test_a_folder_for_results_that_cannot_be_is_told_without_a_traceback(world, run) -> None:
+    world.spec(GOOD, "specs/study.toml")
+    world.spec("mine", "artifacts")
+    result = run("specs", "--specs-run")
+    result.assert_outcomes(passed=1, failed=4)
+    told = [line for line in result.outlines if line.startswith("error: cannot ")]
+    assert len(told) == 4
+    assert all("artifacts/.store" in line for line in told)
+    assert "Traceback" not in result.stdout.str()
+
+
 def test_a_profile_and_a_folder_for_results_can_be_given(world, run: Pytest) -> None:
     text = GOOD.replace("probes.power.exponent = 13", "probes.power.exponent = 2")
     world.spec(text, "specs/study.toml")
