@@ -192,7 +192,7 @@ class Reader:
         Raises: StoreError when the content is missing, damaged or not what it should be.
         """
         try:
-            return self._load(_part(description, output, checkpoint), output)
+            return self._load(part(description, output, checkpoint), output)
         except StoreError:
             raise
         except Exception as error:  # each format has errors of its own
@@ -305,7 +305,8 @@ def _plain_array(group: Any, name: str) -> Any:
     return np.asarray(item[()])
 
 
-def _part(description: Json, output: str, checkpoint: Any) -> Json:
+def part(description: Json, output: str, checkpoint: Any) -> Json:
+    """Return the part of a stored description that one output, at one checkpoint, is read from."""
     if description["type"] == "Outputs":
         description = description["outputs"][output]
     if description["type"] == "Trained":

@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import socket
+import sys
 import time
 import traceback
 from collections import OrderedDict
@@ -22,10 +23,12 @@ from typing import Any
 
 from runner.check import Check
 from runner.codec import Reader, Writer
-from runner.errors import Failure, PluginError, RunnerError, StoreError
+from runner.errors import Failure, PluginError, RunnerError, StoreError, StoreFullError
+from runner.parcels import identified
 from runner.plugin import signature
+from runner.records import Record, made_of
 from runner.registry import Registry
-from runner.store import Record, Store
+from runner.store import Store
 from runner.tables import Piece, together
 from runner.types import Arrays, Circumstance, Json, Seed, Table, Verdict
 from runner.work import Done, Fresh, Gathered, Parcel, Source, Stacked, Stored, Work
@@ -33,6 +36,10 @@ from runner.work import Done, Fresh, Gathered, Parcel, Source, Stacked, Stored, 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 REMEMBERED = 64  # input values kept between parcels
 LOG_LIMIT = 20_000  # characters of a node's output kept in its record
+SYNC_AFTER = 0.05  # seconds; nodes that finish within it become durable together
+FULL = StoreFullError.__name__
+Made = tuple[Record, Done]  # a result as it will be stored, and what is told of it
+Outcome = tuple[Work, Made | Done]  # a `Done` alone is a failure
 
 
 @dataclass
@@ -45,47 +52,43 @@ class Workshop:
     progress_file: Path | None = None
     _memory: OrderedDict[Any, Any] = field(default_factory=OrderedDict)
     _made: dict[str, Json] = field(default_factory=dict)
-    _company: bool = False  # whether another run was ever seen at work beside this one
 
     def compute(self, parcel: Parcel) -> list[Done]:
-        """Compute a parcel's nodes and store them with one commit; report each one's outcome.
+        """Compute a parcel's nodes and store them; report each one's outcome.
 
-        Another run may be at work on equal nodes: it is waited for, and what it stored is taken.
+        Once the disk is full nothing more is begun; what was not is not reported.
+        What another run stored by now is taken; what another run is computing is left to it.
         """
         _limit_threads(parcel.threads)
-        with self.store.lease(parcel.works[0].key) as waited:
-            there = self._made_by_others(parcel, waited)
-            rest = tuple(work for work in parcel.works if work.key not in there)
-            made = self._computed(replace(parcel, works=rest)) if rest else []
-        done = there | {one.key: one for one in made}
-        return [done[work.key] for work in parcel.works]
+        done: dict[str, Done] = {}
+        with self.store.claimed(work.key for work in parcel.works) as mine:
+            self.store.refresh()
+            for work in parcel.works:
+                if self.store.has(work.key):
+                    done[work.key] = as_done(self.store, work.key)
+                elif work.key not in mine:
+                    done[work.key] = Done(work.key, None)
+            rest = tuple(work for work in parcel.works if work.key not in done)
+            if rest:
+                done |= self._computed(replace(parcel, works=rest))
+        return [done[work.key] for work in parcel.works if work.key in done]
 
-    def _made_by_others(self, parcel: Parcel, waited: bool) -> dict[str, Done]:
-        self._company = self._company or waited or self.store.others(self.run)
-        if not self._company:
-            return {}
-        self.store.refresh()
-        records = [r for work in parcel.works if (r := self.store.get(work.key)) is not None]
-        return {record["key"]: as_done(record) for record in records}
+    def _computed(self, parcel: Parcel) -> dict[str, Done]:
+        batch = _Batch(self.store, self._provenance(parcel))
+        try:
+            for work, value in self._fused(parcel) if parcel.fused else self._singly(parcel):
+                batch.add(work, value)
+                if batch.full:
+                    break  # what was not begun is not run: there is no room for its result
+        finally:  # an interrupt loses nothing that is finished
+            batch.sync()
+        return batch.done
 
-    def _computed(self, parcel: Parcel) -> list[Done]:
-        results = list(self._fused(parcel) if parcel.fused else self._singly(parcel))
-        records = [done.record for done in results if done.record is not None]
-        if records:
-            try:
-                self.store.commit(self._provenance(parcel), records)
-            except StoreError as error:
-                failure = Failure("StoreError", str(error))
-                return [replace(d, record=None, failure=d.failure or failure) for d in results]
-        for done in results:
-            self.store.drop_scratch(done.key, only_empty=done.record is None)
-        return results
-
-    def _singly(self, parcel: Parcel) -> Iterator[Done]:
+    def _singly(self, parcel: Parcel) -> Iterator[Outcome]:
         for work in parcel.works:
-            yield self._single(work, parcel.device, parcel.threads)
+            yield work, self._single(work, parcel.device, parcel.threads)
 
-    def _single(self, work: Work, device: str, threads: int) -> Done:
+    def _single(self, work: Work, device: str, threads: int) -> Made | Done:
         started = time.perf_counter()
         log = io.StringIO()
         try:
@@ -95,7 +98,7 @@ class Workshop:
             return _failed(work, error, time.perf_counter() - started, log.getvalue())
         return self._kept(work, value, time.perf_counter() - started, log.getvalue())
 
-    def _fused(self, parcel: Parcel) -> Iterator[Done]:
+    def _fused(self, parcel: Parcel) -> Iterator[Outcome]:
         """Run one batch; when it fails, each node is tried alone, so that its mates survive."""
         started = time.perf_counter()
         log = io.StringIO()
@@ -105,7 +108,8 @@ class Workshop:
                 values = list(self._run_batch(parcel))
         except (Exception, SystemExit) as error:
             if len(works) == 1:
-                yield _failed(works[0], error, time.perf_counter() - started, log.getvalue())
+                seconds = time.perf_counter() - started
+                yield works[0], _failed(works[0], error, seconds, log.getvalue())
             else:
                 yield from self._singly(parcel)
             return
@@ -117,12 +121,12 @@ class Workshop:
                 "yield one for each, in their order"
             )
             for work in works:
-                yield _failed(work, wrong, share, log.getvalue())
+                yield work, _failed(work, wrong, share, log.getvalue())
             return
         for work, value in zip(works, values, strict=True):
-            yield self._kept(work, value, share, log.getvalue())
+            yield work, self._kept(work, value, share, log.getvalue())
 
-    def _kept(self, work: Work, value: Any, seconds: float, log: str) -> Done:
+    def _kept(self, work: Work, value: Any, seconds: float, log: str) -> Made | Done:
         """Store a result; what cannot be stored is a failure of this node alone."""
         try:
             return self._stored(work, value, seconds, log)
@@ -204,7 +208,7 @@ class Workshop:
 
     # -- results -------------------------------------------------------------------------------
 
-    def _stored(self, work: Work, value: Any, seconds: float, log: str) -> Done:
+    def _stored(self, work: Work, value: Any, seconds: float, log: str) -> Made | Done:
         if isinstance(value, Verdict) and work.must_hold and not value.holds:
             failure = Failure("expectation", f"{value.check}: {value.detail}")
             return Done(work.key, None, failure, value, log, seconds)
@@ -221,23 +225,16 @@ class Workshop:
         else:
             parts = {name: writer.describe(getattr(value, name)) for name in outputs}
             description = {"type": "Outputs", "outputs": parts}
-        record = {
-            "key": work.key,
-            "recipe": work.recipe,
-            "label": work.label,
-            "cell": dict(work.cell),
-            "parameters": work.plugin.model_dump(mode="json"),
-            "seed": work.seed,
-            "inputs": {name: _input_keys(source) for name, source in work.ports.items()},
+        record = identified(work) | {
             "outputs": description,
             "objects": writer.objects,
             "seconds": round(seconds, 4),
             "log": log[-LOG_LIMIT:],
         }
         verdict = value if isinstance(value, Verdict) else None
-        return Done(work.key, record, None, verdict, log, seconds)
+        return record, Done(work.key, None, None, verdict, log, seconds)
 
-    def _provenance(self, parcel: Parcel) -> dict[str, Json]:
+    def _provenance(self, parcel: Parcel) -> bytes:
         if not self._made:
             self._made = {
                 "run": self.run,
@@ -247,16 +244,72 @@ class Workshop:
                 "versions": {name: _version(name) for name in ("runner", "torch", "numpy")},
             }
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        return self._made | {
+        about: dict[str, Json] = {
             "at": now, "use": parcel.use, "code": dict(parcel.code),
             "device": parcel.device, "threads": parcel.threads,
         }  # fmt: skip
+        return made_of(self._made | about)
 
 
-def as_done(record: Record) -> Done:
-    """Return what became of a node that another process stored."""
+class _Batch:
+    """Finished nodes: each is written at once; they become durable together where they come fast.
+
+    Waiting for the disk takes longer than many a node does.
+    """
+
+    def __init__(self, store: Store, made: bytes) -> None:
+        self.store = store
+        self.made = made
+        self.done: dict[str, Done] = {}
+        self.waiting: list[str] = []  # keys of what is written and not yet durable
+        self.last = time.monotonic()
+        self.full = False  # whether the disk is
+
+    def add(self, work: Work, value: Made | Done) -> None:
+        """Take what became of a node."""
+        if isinstance(value, Done):
+            self.done[work.key] = value
+            failure = value.failure
+            self.full = self.full or (failure is not None and failure.kind == FULL)
+            self.store.drop_scratch(work.key, only_empty=True)
+            return
+        record, done = value
+        try:
+            self.store.write(self.made, [record])
+        except StoreError as error:
+            self.done[work.key] = replace(done, failure=self._failure(error))
+            return
+        self.done[work.key] = replace(done, entry=self.store.records.entry(work.key))
+        self.waiting.append(work.key)
+        if time.monotonic() - self.last > SYNC_AFTER:
+            self.sync()
+
+    def sync(self) -> None:
+        """Make what is written durable; what cannot be has failed."""
+        keys, self.waiting = self.waiting, []
+        if keys:
+            try:
+                self.store.sync()
+            except StoreError as error:
+                for key in keys:
+                    self.done[key] = replace(
+                        self.done[key], entry=None, failure=self._failure(error)
+                    )
+                return
+            for key in keys:
+                self.store.drop_scratch(key)
+        self.last = time.monotonic()
+
+    def _failure(self, error: StoreError) -> Failure:
+        self.full = self.full or isinstance(error, StoreFullError)
+        return Failure(type(error).__name__, str(error))
+
+
+def as_done(store: Store, key: str) -> Done:
+    """Return what became of a node that is stored already."""
+    record = store.records[key]
     return Done(
-        record["key"], record, verdict=verdict_of(record), log=record["log"],
+        key, store.records.entry(key), verdict=verdict_of(record), log=record["log"],
         seconds=record["seconds"],
     )  # fmt: skip
 
@@ -323,18 +376,6 @@ def _stacked(axes: tuple[str, ...], members: list[tuple[tuple[Any, ...], Arrays]
     return Arrays(arrays, dimensions)
 
 
-def _input_keys(source: Source) -> Json:
-    match source:
-        case Stored(key=key):
-            return key
-        case Fresh(work=work):
-            return work.key
-        case Gathered(parts=parts):
-            return [_input_keys(s) for _, _, members in parts for _, s in members]
-        case Stacked(members=members):
-            return [_input_keys(s) for _, s in members]
-
-
 def _failed(work: Work, error: BaseException, seconds: float, log: str) -> Done:
     kind = type(error).__name__
     trace = "" if isinstance(error, RunnerError) else traceback.format_exc()
@@ -348,9 +389,8 @@ def _captured(log: io.StringIO) -> Iterator[None]:
 
 
 def _limit_threads(threads: int) -> None:
-    import sys
-
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))  # all: torch heeds MKL's too
+    if any(os.environ.get(name) != str(threads) for name in THREAD_VARIABLES):
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))  # torch heeds MKL's too
     if "torch" in sys.modules:
         import torch
 

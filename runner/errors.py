@@ -43,6 +43,10 @@ class StoreError(RunnerError):
     """The store cannot be read or written; the message names the path and the cure."""
 
 
+class StoreFullError(StoreError):
+    """There is no space left for the store: nothing more can be kept, so nothing more is begun."""
+
+
 class UsageError(RunnerError):
     """The command line asks for something that is not there."""
 

@@ -8,22 +8,24 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from runner.compute import as_done, verdict_of
+from runner.compute import FULL, as_done, verdict_of
+from runner.contents import Contents
 from runner.errors import Failure
 from runner.executors import Place, compute_here, executor, stop
-from runner.parcels import Group, groups, parcel
+from runner.parcels import Group, Pace, groups, identified, parcel
 from runner.plan import Node, Plan
 from runner.registry import Registry
 from runner.select import needed, sources
 from runner.store import Store
 from runner.types import Verdict
-from runner.work import Done
+from runner.work import Done, Parcel
 
 PASSED, CACHED, FAILED, BLOCKED, NOT_RUN = "passed", "cached", "failed", "blocked", "not run"
+LOOK_AGAIN = 0.3  # seconds between looks at what other runs are computing
 _TRIES = 2  # of a group whose worker was killed
 
 
@@ -47,6 +49,7 @@ class Options:
     device: str = "cpu"
     stop_after: int | None = None  # failures; None: never
     strict: bool = False  # whether a refuted hypothesis makes the run fail
+    time_limit: float | None = None  # seconds after which what runs is stopped; None: never
 
 
 @dataclass
@@ -90,12 +93,13 @@ class Run:
                 loop.stop()
                 shutil.rmtree(self.progress, ignore_errors=True)
                 self.store.clean()  # what a killed worker left
+                self.store.close()
             self.store.refresh()  # a worker may have stored a node just before it was ended
             for node in missing.values():
                 if node.key in self.results:
                     continue
-                if (record := self.store.get(node.key)) is not None:
-                    self.note_done(node, as_done(record))
+                if self.store.has(node.key):
+                    self.note_done(node, as_done(self.store, node.key))
                 else:
                     self._note(Result(node, NOT_RUN))
         return list(self.results.values())
@@ -103,12 +107,17 @@ class Run:
     def _look_up(self) -> dict[str, Node]:
         missing = {}
         for node in self.nodes.values():
-            record = self.store.get(node.key)
-            if record is None:
-                missing[node.key] = node
+            if self.store.has(node.key):
+                self.note_cached(node)
             else:
-                self._note(Result(node, CACHED, verdict=verdict_of(record)))
+                missing[node.key] = node
         return missing
+
+    def note_cached(self, node: Node) -> None:
+        """Note that a node is stored already."""
+        is_check = node.family in ("expect", "hypotheses")
+        verdict = verdict_of(self.store.records[node.key]) if is_check else None
+        self._note(Result(node, CACHED, verdict=verdict))
 
     def _note(self, result: Result) -> None:
         self.results[result.node.key] = result
@@ -126,7 +135,7 @@ class Run:
 
     def note_done(self, node: Node, done: Done) -> None:
         """Note what a worker reported of a node."""
-        status = PASSED if done.record is not None else FAILED
+        status = PASSED if done.entry is not None else FAILED
         self._note(Result(node, status, done.seconds, done.failure, done.verdict, done.log))
 
     def note_blocked(self, node: Node, status: str) -> None:
@@ -142,12 +151,17 @@ class _Loop:
         self.missing = missing
         self.pool: Executor | None = None
         self.failures = 0
+        self.looked = 0.0  # when it was last seen what other runs are at
+        self.full = False  # whether there is no space left to store results in
+        self.contents = Contents(run.plan, run.store)
+        self.pace = Pace()
         self.ready: list[tuple[int, Group]] = []
         self.waiting: dict[int, set[str]] = {}
+        self.elsewhere: dict[int, Group] = {}  # what other runs are computing
         self.readers: dict[str, list[int]] = {}
         self.tries: dict[int, int] = {}
         self.groups = dict(enumerate(_urgent_first(groups(run.plan, missing), run.first, missing)))
-        self.running: dict[Future[list[Done]], int] = {}
+        self.running: dict[Future[list[Done]], tuple[int, ...]] = {}
         for number, group in self.groups.items():
             needs = {n.key for node in group.nodes for n in _needs(node, missing)}
             needs -= {node.key for node in group.nodes}
@@ -158,73 +172,168 @@ class _Loop:
                 heapq.heappush(self.ready, (number, group))
 
     def work(self) -> None:
-        """Run until nothing is ready or running, or enough has failed."""
+        """Run until nothing is ready or running, enough has failed, or the disk is full."""
         limit = self.run.options.stop_after
-        while self.ready or self.running:
+        while self.ready or self.running or self.elsewhere:
             if limit is not None and self.failures >= limit:
                 return
+            if self.full:
+                return
             self._submit()
-            finished, _ = wait(self.running, timeout=0.2, return_when=FIRST_COMPLETED)
-            # Those that succeeded first: one broken worker takes the futures of all others along.
-            for future in sorted(finished, key=lambda f: f.exception() is not None):
-                if future in self.running:
-                    self._finish(future)
-            running = {str(n): self.groups[n] for n in self.running.values()}
-            self.run.tick(running, self.run.progress)
+            if self.running:
+                finished, _ = wait(self.running, timeout=0.2, return_when=FIRST_COMPLETED)
+                # Successes first: one broken worker takes the futures of all others along.
+                for future in sorted(finished, key=lambda f: f.exception() is not None):
+                    if future in self.running:
+                        self._finish(future)
+            elif self.elsewhere and not self.ready:
+                time.sleep(0.1)
+            if self.elsewhere:
+                self._look_elsewhere()
+            self._tell()
+
+    def _tell(self) -> None:
+        running = {str(n): self.groups[n] for numbers in self.running.values() for n in numbers}
+        self.run.tick(running, self.run.progress)
 
     def stop(self) -> None:
         """End the workers."""
         if self.pool is not None:
             stop(self.pool)
 
+    # -- handing over --------------------------------------------------------------------------
+
     def _submit(self) -> None:
         workers = self.run.options.workers
-        if any(number in self.tries for number in self.running.values()):
+        if any(n in self.tries for numbers in self.running.values() for n in numbers):
             return
-        busy = sum(min(self.groups[n].threads, workers) for n in self.running.values())
+        busy = sum(min(self.groups[n[0]].threads, workers) for n in self.running.values())
         while self.ready:
             number, group = self.ready[0]
             need = min(group.threads, workers)
             suspect = number in self.tries  # runs alone, so that it is known who kills workers
             if busy + need > workers or (suspect and self.running):
                 return
-            heapq.heappop(self.ready)
+            numbers, handed = self._next(suspect)
+            if handed is None:
+                continue
             busy += need
             if self.pool is None:
                 self.pool = executor(workers)
-            handed = parcel(group, self.run.plan, self.run.store.records, self.run.options.device)
             place = Place(
                 self.run.store.folder, self.run.registry, self.run.token, self.run.progress
             )
-            self.running[self.pool.submit(compute_here, handed, place)] = number
+            self.running[self.pool.submit(compute_here, handed, place)] = numbers
             if workers == 1 or suspect:
                 return
 
+    def _next(self, alone: bool) -> tuple[tuple[int, ...], Parcel | None]:
+        """Take what is handed over next: a group, or several of one step whose nodes are quick."""
+        number, group = heapq.heappop(self.ready)
+        numbers = [number]
+        if not (alone or group.fused or self.run.options.stop_after is not None):
+            alike = sum(other.step == group.step for _, other in self.ready)
+            size = self.pace.bundle(group.step, alike + 1, self.run.options.workers)
+            while len(numbers) < size and self.ready and self.ready[0][1].step == group.step:
+                if self.ready[0][0] in self.tries:
+                    break
+                numbers.append(heapq.heappop(self.ready)[0])
+        nodes = tuple(node for n in numbers for node in self.groups[n].nodes)
+        whole = Group(group.step, nodes, group.fused, group.threads)
+        handed = parcel(whole, self.run.plan, self.contents, self.run.options.device)
+        known = self._known(handed)
+        rest = tuple(work for work in handed.works if work.key not in known)
+        return tuple(numbers), replace(handed, works=rest) if rest else None
+
+    def _known(self, handed: Parcel) -> set[str]:
+        """Note the nodes whose inputs have the content of a stored node's; return their keys."""
+        store = self.run.store
+        same = []
+        for work in handed.works:
+            known = work.key
+            if not store.has(known) and work.content:
+                known = store.records.of_content(work.content) or ""
+            if store.has(known):
+                same.append((work, known))
+        store.adopt([(identified(work), known) for work, known in same if known != work.key])
+        for work, known in same:
+            node = self.missing[work.key]
+            if known == work.key:  # another run stored it meanwhile
+                self._note(node, as_done(store, known))
+            else:
+                self.run.note_cached(node)
+                self.failures += self.run.fails(self.run.results[work.key])
+                self._settled(work.key)
+        return {work.key for work, _ in same}
+
     def _finish(self, future: Future[list[Done]]) -> None:
-        number = self.running.pop(future)
+        numbers = self.running.pop(future)
         error = future.exception()
         if error is not None:
-            self._lost(number, error)
+            self._lost(numbers, error)
             return
-        nodes = {node.key: node for node in self.groups[number].nodes}
-        for done in future.result():
-            if done.record is not None:
-                self.run.store.records[done.key] = done.record
-            self.run.note_done(nodes[done.key], done)
-            self.failures += self.run.fails(self.run.results[done.key])
-        for key in nodes:
-            self._settled(key)
+        step = self.groups[numbers[0]].step
+        outcomes = {done.key: done for done in future.result()}
+        self.pace.note(step, [done.seconds for done in outcomes.values() if done.entry])
+        for number in numbers:
+            self._end(number, outcomes)
 
-    def _lost(self, number: int, error: BaseException) -> None:
+    def _end(self, number: int, outcomes: dict[str, Done]) -> None:
+        left = []
+        for node in self.groups[number].nodes:
+            done = outcomes.get(node.key)
+            if done is None:  # adopted when it was handed over, or the disk is full
+                continue
+            if done.entry is None and done.failure is None:
+                left.append(node)
+                continue
+            self._note(node, done)
+        if left:
+            self.elsewhere[number] = replace(self.groups[number], nodes=tuple(left))
+
+    def _note(self, node: Node, done: Done) -> None:
+        if done.entry is not None:
+            self.run.store.records.add(done.key, done.entry)
+        elif done.failure is not None and done.failure.kind == FULL:
+            self.full = True
+        self.run.note_done(node, done)
+        self.failures += self.run.fails(self.run.results[node.key])
+        self._settled(node.key)
+
+    def _look_elsewhere(self) -> None:
+        """Take what other runs finished; take over what they let go of."""
+        if time.monotonic() - self.looked < LOOK_AGAIN:
+            return
+        self.looked = time.monotonic()
+        store = self.run.store
+        store.refresh()
+        for number, group in list(self.elsewhere.items()):
+            there = [node for node in group.nodes if store.has(node.key)]
+            rest = tuple(node for node in group.nodes if node not in there)
+            free = any(store.claims.holder(node.key) is None for node in rest)
+            del self.elsewhere[number]
+            self.groups[number] = replace(group, nodes=rest)
+            if rest and free:
+                heapq.heappush(self.ready, (number, self.groups[number]))
+            elif rest:
+                self.elsewhere[number] = self.groups[number]
+            for node in there:
+                self._note(node, as_done(store, node.key))
+
+    # -- trouble -------------------------------------------------------------------------------
+
+    def _lost(self, numbers: tuple[int, ...], error: BaseException) -> None:
         """Try groups again whose worker died (once, and then alone), else count them as failed."""
         if type(error).__name__ not in ("TerminatedWorkerError", "BrokenProcessPool"):
-            self._fail(number, type(error).__name__, f"{error}")
+            for number in numbers:
+                self._fail(number, type(error).__name__, f"{error}")
             return
         self.stop()
         self.pool = None
         self.run.store.refresh()
         others = [f for f in self.running if not f.done() or f.exception() is not None]
-        for again in sorted([number, *(self.running.pop(other) for other in others)]):
+        lost = [*numbers, *(n for other in others for n in self.running.pop(other))]
+        for again in sorted(lost):
             self.tries[again] = self.tries.get(again, 0) + 1
             self._keep_stored(again)
             if not self.groups[again].nodes:
@@ -238,23 +347,21 @@ class _Loop:
     def _keep_stored(self, number: int) -> None:
         """Note the nodes of a group that their worker had stored before it died."""
         group = self.groups[number]
-        stored = {n.key: r for n in group.nodes if (r := self.run.store.get(n.key)) is not None}
-        rest = tuple(node for node in group.nodes if node.key not in stored)
-        self.groups[number] = Group(group.step, rest, group.fused, group.threads)
-        for node in group.nodes:
-            if (record := stored.get(node.key)) is not None:
-                self.run.note_done(node, as_done(record))
-                self._settled(node.key)
+        store = self.run.store
+        stored = [n for n in group.nodes if n.key not in self.run.results and store.has(n.key)]
+        rest = tuple(n for n in group.nodes if n not in stored and n.key not in self.run.results)
+        self.groups[number] = replace(group, nodes=rest)
+        for node in stored:
+            self._note(node, as_done(store, node.key))
 
     def _fail(self, number: int, kind: str, message: str) -> None:
         for node in self.groups[number].nodes:
-            self.failures += 1
-            self.run.note_done(node, Done(node.key, None, Failure(kind, message)))
-            self._settled(node.key)
+            if node.key not in self.run.results:
+                self._note(node, Done(node.key, None, Failure(kind, message)))
 
     def _settled(self, key: str) -> None:
         """Let the groups that waited for a node go on, or block them when it failed."""
-        failed = self.run.results[key].status != PASSED
+        failed = self.run.results[key].status not in (PASSED, CACHED)
         for number in self.readers.get(key, ()):
             if failed:
                 self._block(number, key)
@@ -271,7 +378,7 @@ class _Loop:
         group = self.groups[number]
         lost = [n for n in group.nodes if any(m.key == key for m in _needs(n, self.missing))]
         rest = tuple(node for node in group.nodes if node not in lost)
-        self.groups[number] = Group(group.step, rest, group.fused, group.threads)
+        self.groups[number] = replace(group, nodes=rest)
         self.waiting[number].discard(key)
         if not rest:
             del self.waiting[number]

@@ -47,24 +47,33 @@ def assign(
     plugins.save()
 
 
+def _by_recipe(node: Node, output: str, checkpoint: Any) -> str:
+    del output, checkpoint
+    return node.recipe
+
+
 def _recipe(planned: Planned, node: Node) -> str:
     use = f"{node.family}/{planned.bound.step.use}"
     inputs = {name: identity(binding) for name, binding in node.ports.items()}
     return digest([FORMAT, use, node.parameters, inputs, node.seed])
 
 
-def identity(binding: Binding) -> Any:
-    """Return what a binding contributes to a recipe: recipes, coordinates and selections."""
+def identity(binding: Binding, name: Callable[[Node, str, Any], Any] = _by_recipe) -> Any:
+    """Return what a binding contributes to an identity: its nodes' names and its selections.
+
+    Nodes are named by their recipes, or by what `name` says of a node, an output and a checkpoint.
+    """
     match binding:
         case One(node, output, checkpoint):
-            return [node.recipe, output, checkpoint]
+            return [name(node, output, checkpoint), output, checkpoint]
         case Stack(part):
-            return _part_identity(part)
+            return _part_identity(part, name)
         case Rows(parts, where, derive):
             steps = [part.step for part in parts] if len(parts) > 1 else []  # they name columns
-            return [[_part_identity(part) for part in parts], steps, dict(where), dict(derive)]
+            members = [_part_identity(part, name) for part in parts]
+            return [members, steps, dict(where), dict(derive)]
 
 
-def _part_identity(part: Part) -> Any:
-    members = [[list(cell), node.recipe] for cell, node in part.members]
+def _part_identity(part: Part, name: Callable[[Node, str, Any], Any]) -> Any:
+    members = [[list(cell), name(n, part.output, part.checkpoint)] for cell, n in part.members]
     return [list(part.axes), members, part.output, part.checkpoint]

@@ -211,6 +211,18 @@ def write_manifest(
     }
     journey.views.mkdir(parents=True, exist_ok=True)
     aside = journey.views / f".run.json.{os.getpid()}.tmp"
-    aside.write_text(json.dumps(manifest, indent=1, default=str), "utf-8")
+    aside.write_text(_lines(manifest), "utf-8")
     aside.replace(journey.views / "run.json")
     return manifest
+
+
+def _lines(manifest: dict[str, Any]) -> str:
+    """Return a manifest as JSON with a line for each node: for people, at the speed of machines."""
+    encode = json.JSONEncoder(default=str).encode
+    parts = []
+    for name, value in manifest.items():
+        text = encode(value)
+        if name in ("nodes", "rest") and value:
+            text = "[\n" + ",\n".join(map(encode, value)) + "\n]"
+        parts.append(f"{encode(name)}: {text}")
+    return "{" + ",\n".join(parts) + "}\n"

@@ -6,6 +6,9 @@ import hashlib
 import json
 from typing import Any
 
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
+)
 FORMAT = 1
 """Raised when the engine itself makes other results from equal specs and plugins."""
 
@@ -15,9 +18,7 @@ def canonical(value: Any) -> str:
 
     Raises: ValueError for nan and inf, TypeError for what JSON does not have.
     """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
-    )
+    return _ENCODER.encode(value)
 
 
 def digest(value: Any) -> str:

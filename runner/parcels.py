@@ -6,16 +6,20 @@ stored already, so that every way to compute a study gives the same numbers.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from runner.contents import Contents
 from runner.identity import identity
 from runner.key import digest
 from runner.plan import Binding, Node, One, Part, Plan, Rows, Stack
-from runner.store import Record
+from runner.records import Record
+from runner.types import Json
 from runner.work import Fresh, Gathered, Parcel, Source, Stacked, Stored, Work
+
+BUNDLE = 0.2  # seconds of work that quick nodes are handed over for
+OVERHEAD = 0.0005  # seconds that any node takes
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,29 @@ class Group:
     nodes: tuple[Node, ...]
     fused: bool
     threads: int
+
+
+class Pace:
+    """How long the nodes of each step take, and so how many of them are handed over at once."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.count: dict[str, int] = {}
+
+    def note(self, step: str, seconds: Sequence[float]) -> None:
+        """Note what nodes of a step took."""
+        self.seconds[step] = self.seconds.get(step, 0.0) + sum(seconds)
+        self.count[step] = self.count.get(step, 0) + len(seconds)
+
+    def bundle(self, step: str, waiting: int, workers: int) -> int:
+        """Return how many of a step's waiting nodes fill `BUNDLE` seconds, one where unknown.
+
+        The last ones are shared out among the workers.
+        """
+        if not self.count.get(step):
+            return 1
+        mean = self.seconds[step] / self.count[step] + OVERHEAD
+        return max(1, min(int(BUNDLE / mean), waiting // (2 * workers)))
 
 
 def groups(plan: Plan, missing: Mapping[str, Node]) -> Iterator[Group]:
@@ -58,12 +85,12 @@ def _chunks(nodes: list[Node]) -> Iterator[list[Node]]:
             yield members[start : start + size]
 
 
-def parcel(group: Group, plan: Plan, records: Mapping[str, Record], device: str) -> Parcel:
+def parcel(group: Group, plan: Plan, contents: Contents, device: str) -> Parcel:
     """Return the group as a worker receives it; every stored input must have its record."""
     planned = plan.steps[group.step]
     step = planned.bound.step
     return Parcel(
-        works=tuple(_work(node, records) for node in group.nodes),
+        works=tuple(_work(node, contents) for node in group.nodes),
         fused=group.fused,
         code=planned.code,
         use=f"{step.family}/{step.use}",
@@ -72,37 +99,64 @@ def parcel(group: Group, plan: Plan, records: Mapping[str, Record], device: str)
     )
 
 
-def _work(node: Node, records: Mapping[str, Record]) -> Work:
+def identified(work: Work) -> Record:
+    """Return the part of a node's record that says which node it is, without what it came to."""
+    return {
+        "key": work.key,
+        "recipe": work.recipe,
+        "content": work.content,
+        "label": work.label,
+        "cell": dict(work.cell),
+        "parameters": work.plugin.model_dump(mode="json"),
+        "seed": work.seed,
+        "inputs": {name: _input_keys(source) for name, source in work.ports.items()},
+    }
+
+
+def _input_keys(source: Source) -> Json:
+    match source:
+        case Stored(key=key):
+            return key
+        case Fresh(work=work):
+            return work.key
+        case Gathered(parts=parts):
+            return [_input_keys(s) for _, _, members in parts for _, s in members]
+        case Stacked(members=members):
+            return [_input_keys(s) for _, s in members]
+
+
+def _work(node: Node, contents: Contents) -> Work:
     return Work(
         label=node.label,
         key=node.key,
         recipe=node.recipe,
         plugin=node.plugin,
-        ports={name: _source(binding, records) for name, binding in node.ports.items()},
+        ports={name: _source(binding, contents) for name, binding in node.ports.items()},
         seed=node.seed,
-        cell=json.loads(json.dumps(dict(zip(node.axes, node.cell, strict=True)))),
+        cell=dict(zip(node.axes, node.cell, strict=True)),
+        content=contents.key(node) if node.plugin.persist else "",
         must_hold=node.family == "expect",
     )
 
 
-def _source(binding: Binding, records: Mapping[str, Record]) -> Source:
+def _source(binding: Binding, contents: Contents) -> Source:
     match binding:
         case One(node, output, checkpoint):
-            return _one(node, output, checkpoint, records)
+            return _one(node, output, checkpoint, contents)
         case Rows(parts, where, derive):
-            gathered = tuple((p.step, p.axes, _members(p, records)) for p in parts)
+            gathered = tuple((p.step, p.axes, _members(p, contents)) for p in parts)
             return Gathered(gathered, where, derive)
         case Stack(part):
-            return Stacked(part.axes, _members(part, records))
+            return Stacked(part.axes, _members(part, contents))
 
 
-def _members(part: Part, records: Mapping[str, Record]) -> tuple[tuple[Any, Source], ...]:
+def _members(part: Part, contents: Contents) -> tuple[tuple[Any, Source], ...]:
     return tuple(
-        (cell, _one(node, part.output, part.checkpoint, records)) for cell, node in part.members
+        (cell, _one(node, part.output, part.checkpoint, contents)) for cell, node in part.members
     )
 
 
-def _one(node: Node, output: str, checkpoint: Any, records: Mapping[str, Record]) -> Source:
+def _one(node: Node, output: str, checkpoint: Any, contents: Contents) -> Source:
     if node.plugin.persist:
-        return Stored(node.key, records[node.key]["outputs"], output, checkpoint)
-    return Fresh(_work(node, records), output, checkpoint)
+        return Stored(node.key, contents.outputs(node.key), output, checkpoint)
+    return Fresh(_work(node, contents), output, checkpoint)

@@ -8,7 +8,7 @@ from typing import Any
 
 from runner.errors import Failure
 from runner.plugin import Plugin
-from runner.store import Record
+from runner.records import Entry
 from runner.types import Json, Verdict
 
 
@@ -62,6 +62,7 @@ class Work:
     ports: Mapping[str, Source]
     seed: int | None
     cell: Mapping[str, Any]
+    content: str = ""  # key by the content of the inputs, empty where there are none
     must_hold: bool = False  # an expectation: a verdict that does not hold is a failure
 
 
@@ -79,10 +80,13 @@ class Parcel:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of one node: its record if it was stored, else its failure."""
+    """What became of one node: its record if it was stored, else its failure.
+
+    Neither is there when another run computes the node at this moment.
+    """
 
     key: str
-    record: Record | None
+    entry: Entry | None
     failure: Failure | None = None
     verdict: Verdict | None = None
     log: str = ""

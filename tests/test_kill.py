@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from runner.records import entries_of
 from runner.store import Store
 
 HEAD = '''"""A plugin of a test."""
@@ -109,7 +110,7 @@ check = "max(abs(sum)) < 1e9"
 """
 
 
-KEPT_EMPTY = ("aside", "leases", "progress", "scratch")
+KEPT_EMPTY = ("aside", "alive", "claims", "progress", "scratch")
 
 
 @pytest.fixture
@@ -157,8 +158,8 @@ def finished(world: Any, artifacts: str) -> Counter[str]:
     times: Counter[str] = Counter()
     for log in (world.folder / artifacts / ".store" / "records").glob("*.jsonl"):
         for line in log.read_bytes().split(b"\n")[:-1]:
-            body = json.loads(line.partition(b" ")[2])
-            times.update(record["label"] for record in body["records"])
+            for _, (_, rest) in entries_of(line) or []:
+                times[json.loads(rest.split(b" ", 3)[3])["label"]] += 1
     return times
 
 

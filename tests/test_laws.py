@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -322,26 +325,135 @@ def test_a_damaged_line_is_told_of_and_computed_again(study: Any, path: Path) ->
     }
 
 
-def test_two_runs_at_once_of_one_study_both_end_well(world: Any) -> None:
-    import subprocess
-    import sys
+def begun(world: Any, workers: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "runner", "run", "study.toml", "-n", str(workers), "-v"],
+        cwd=world.folder, env=world.env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
 
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_two_runs_at_once_of_one_study_share_its_nodes_and_both_end_well(
+    world: Any, workers: int
+) -> None:
     world.spec(SPEC)
-    runs = [
-        subprocess.Popen(
-            [sys.executable, "-m", "runner", "run", "study.toml", "-n", "1"], cwd=world.folder,
-            env=world.env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-        for _ in range(2)
-    ]  # fmt: skip
-    for process in runs:
+    told = []
+    for process in [begun(world, workers) for _ in range(2)]:
         out, err = process.communicate(timeout=60)
         assert process.returncode == 0, out + err
+        told.append(out)
+    assert ran(world) == COUNTS
     assert len(outputs(world)) == 21
-    world.calls()
     assert run(world, world.folder / "study.toml") == {}
     manifest = json.loads((world.artifacts / "study" / "run.json").read_text("utf-8"))
     assert {node["status"] for node in manifest["nodes"]} == {"cached"}
+
+
+SLOW = """
+title = "t"
+[axes]
+k = [1, 2, 3, 4, 5, 6]
+[probes.slow]
+use = "slow"
+k = "$k"
+"""
+
+
+@pytest.fixture
+def slow(world: Any) -> Any:
+    """Return a world with a probe that takes its time."""
+    world.plugin("probes/slow", SLOW_PROBE.replace("PACKAGE", world.package))
+    world.spec(SLOW)
+    return world
+
+
+SLOW_PROBE = """
+import time
+from typing import ClassVar
+from pydantic import Field
+from runner.plugin import Probe
+from runner.types import Table
+from PACKAGE.maths.tally import note
+
+
+class Slow(Probe):
+    columns: ClassVar[dict[str, str]] = {"k": "k"}
+    k: int = Field(1, description="a number")
+
+    def run(self) -> Table:
+        note(f"slow {self.k}")
+        time.sleep(0.4)
+        note(f"done {self.k}")
+        return Table({"k": [self.k]})
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_when_one_of_two_runs_is_killed_the_other_finishes_all(slow: Any, workers: int) -> None:
+    first = begun(slow, workers)
+    calls = slow.folder / "calls.txt"
+    deadline = time.monotonic() + 30
+    while not calls.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    second = begun(slow, workers)
+    time.sleep(1.2)
+    first.kill()
+    first.communicate()
+    out, err = second.communicate(timeout=60)
+    assert second.returncode == 0, out + err
+    lines = slow.calls()
+    for k in range(1, 7):
+        assert 1 <= lines.count(f"done {k}") <= lines.count(f"slow {k}") <= 2
+    assert sum(line.startswith("slow") for line in lines) <= 6 + workers
+    assert len(outputs(slow)) == 6
+
+
+# -- early cutoff ----------------------------------------------------------------------------------
+
+
+def test_what_reads_a_step_that_came_to_the_same_again_is_left_alone(
+    study: Any, path: Path
+) -> None:
+    """Other code of a data source, the same data: only the data source is run."""
+    study.edit("data/points", "splits = {}", "splits = {}\n        rows = self.rows")
+    done = study.cli("run", path, "-n", 1)
+    assert done.code == 0
+    assert ran(study) == {"points": 2}
+    assert "2 passed, 19 cached" in done.out
+    assert run(study, path) == {}
+    study.edit("data/points", "\n        rows = self.rows", "")
+    assert run(study, path) == {}
+
+
+def test_what_reads_a_step_that_came_to_something_else_is_run(study: Any, path: Path) -> None:
+    study.edit("data/points", "y = self.slope * (", "y = 1.5 * self.slope * (")
+    assert run(study, path) == COUNTS
+
+
+def test_parts_that_stayed_the_same_count_by_themselves(study: Any, path: Path) -> None:
+    """Of a trainer that gives another history and the same weights, only the history's readers."""
+    more = '[renderers.losses]\nuse = "page"\ntable = "@fit.history"\npath = "losses.txt"\n'
+    spec = study.spec(SPEC + more, "more.toml")
+    assert run(study, spec) == {"page": 1}
+    study.edit("trainers/descent", ".append(loss)", ".append(2 * loss)")
+    assert run(study, spec) == {"descent": 4, "page": 1}
+
+
+def test_a_step_that_is_never_stored_counts_by_its_code_and_its_inputs(
+    study: Any, path: Path
+) -> None:
+    study.edit("perturbations/scaled", "note(", "str()\n        note(")
+    assert run(study, path) == {"size": 8}
+
+
+def test_a_check_is_judged_anew_only_where_what_it_reads_is_new(study: Any, path: Path) -> None:
+    study.edit("probes/size", "total = ", "total = 0.0 + ")
+    done = study.cli("run", path, "-n", 1)
+    assert done.code == 0
+    assert ran(study) == {"size": 8}
+    assert "8 passed, 13 cached" in done.out
+    assert "hypothesis large: refuted" in done.out
 
 
 # -- with the real plugins -----------------------------------------------------------------------
@@ -393,9 +505,6 @@ path = "llc.csv"
 
 @pytest.mark.slow
 def test_the_real_study_killed_or_shared_among_workers_gives_the_same_bits(world: Any) -> None:
-    import subprocess
-    import sys
-
     (world.folder / "pyproject.toml").write_text("[project]\nname = 'world'\n", "utf-8")
     spec = world.spec(REAL)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runner.parcels import groups, parcel
+from runner.contents import Contents
+from runner.parcels import Pace, groups, parcel
+from runner.store import Store
 
 SPEC = """
 title = "t"
@@ -72,13 +75,19 @@ def test_equal_steps_under_two_names_are_computed_once(shared_world: Any) -> Non
     assert {group.step for group in found} == {"points", "power"}
 
 
-def test_a_parcel_holds_no_values_and_can_be_handed_to_another_process(shared_world: Any) -> None:
+def test_a_parcel_holds_no_values_and_can_be_handed_to_another_process(
+    shared_world: Any, tmp_path: Path
+) -> None:
     import pickle
 
     plan = shared_world.plan(SPEC)
     first, second, *_ = groups(plan, {node.key: node for node in plan.nodes()})
     key = first.nodes[0].key
-    handed = parcel(second, plan, {key: {"outputs": {"type": "Dataset", "content": "d"}}}, "cpu")
+    store = Store(tmp_path)
+    data = {"type": "Dataset", "content": "d"}
+    store.commit({}, [{"key": key, "recipe": "r", "outputs": data, "objects": {}}])
+    store.close()
+    handed = parcel(second, plan, Contents(plan, store), "cpu")
     assert [work.label for work in handed.works] == [node.label for node in second.nodes]
     assert handed.use == "probes/power"
     assert handed.threads == 1
@@ -86,3 +95,28 @@ def test_a_parcel_holds_no_values_and_can_be_handed_to_another_process(shared_wo
     assert handed.works[0].cell == {"e": 1.0, "o": 0.0}
     assert len(pickle.dumps(handed)) < 10_000
     assert pickle.loads(pickle.dumps(handed)) == handed
+
+
+# -- pace ----------------------------------------------------------------------------------------
+
+
+def test_nodes_are_handed_over_one_by_one_until_it_is_known_that_they_are_quick() -> None:
+    pace = Pace()
+    assert pace.bundle("a", 1000, 1) == 1
+    pace.note("a", [0.0])
+    assert pace.bundle("a", 10_000, 1) > 100
+    assert pace.bundle("b", 1000, 1) == 1
+
+
+def test_slow_nodes_are_handed_over_one_by_one() -> None:
+    pace = Pace()
+    pace.note("a", [0.3, 0.5])
+    assert pace.bundle("a", 1000, 1) == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_the_last_nodes_are_shared_out_among_the_workers(workers: int) -> None:
+    pace = Pace()
+    pace.note("a", [0.0])
+    assert pace.bundle("a", 40, workers) == 20 // workers
+    assert pace.bundle("a", 1, workers) == 1

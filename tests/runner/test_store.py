@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
-from runner.errors import StoreError
+from runner.claims import place
+from runner.errors import StoreError, StoreFullError
+from runner.records import made_of
 from runner.store import Record, Store
 
 MADE = {"run": "r", "code": {"a.py": "1"}, "versions": {}}
@@ -62,7 +64,7 @@ def test_what_is_committed_is_there_for_others(store: Store) -> None:
     store.commit(MADE, [record("k1"), record("k2")])
     for seen in (store, again(store)):
         assert set(seen.records) == {"k1", "k2"}
-        assert seen.get("k1") == {**record("k1"), "made": MADE}
+        assert seen.get("k1") == {**record("k1"), "content": "", "made": MADE}
         assert seen.get("k3") is None
 
 
@@ -288,7 +290,7 @@ def test_a_full_disk_is_told_with_its_cure_and_leaves_nothing_half(
     commit(store, "k1")
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", no_space)
-        with pytest.raises(StoreError, match="disk is full; free some space and run again"):
+        with pytest.raises(StoreFullError, match="disk is full; free some space and run again"):
             store.put(b"content")
         with pytest.raises(StoreError, match="disk is full"):
             store.commit(MADE, [record("k2")])
@@ -320,18 +322,18 @@ class ShortWrites:
 
 def test_a_line_written_in_parts_is_whole(store: Store) -> None:
     commit(store, "k1")
-    store._log = ShortWrites(store._log, 10**6)
+    store.logs.own = ShortWrites(store.logs.own, 10**6)
     commit(store, "k2", "k3")
     assert set(again(store).records) == {"k1", "k2", "k3"}
 
 
 def test_a_disk_that_fills_within_a_line_loses_that_line_alone(store: Store) -> None:
     commit(store, "k1")
-    raw = store._log
-    store._log = ShortWrites(raw, 150)
+    raw = store.logs.own
+    store.logs.own = ShortWrites(raw, 90)
     with pytest.raises(StoreError, match="disk is full"):
         commit(store, "k2")
-    store._log = raw
+    store.logs.own = raw
     commit(store, "k3")
     seen = again(store)
     assert set(seen.records) == {"k1", "k3"}
@@ -423,8 +425,7 @@ def test_a_read_only_disk_still_gives_what_it_holds(small_disk: Path) -> None:
     store.commit(MADE, [record("k", {good: size})])
     store.close()
     hurt(store.object_path(bad), "flipped")
-    (store.folder / "aside" / "old").touch()
-    os.utime(store.folder / "aside" / "old", (1, 1))
+    (store.folder / "aside" / "elsewhere-1-1-abc-x").touch()
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     seen = again(store)
     seen.clean()
@@ -440,6 +441,11 @@ def test_a_read_only_disk_still_gives_what_it_holds(small_disk: Path) -> None:
 # -- what dead processes leave -------------------------------------------------------------------
 
 
+def owner_of(pid: int, born: str = "1") -> str:
+    """Return the name under which a process of this machine would write."""
+    return f"{place()}-{pid}-{born}-abc"
+
+
 def dead_pid() -> int:
     process = subprocess.Popen(["true"])
     process.wait()
@@ -449,20 +455,18 @@ def dead_pid() -> int:
 def test_files_of_dead_processes_are_cleaned_and_those_of_living_ones_are_kept(
     store: Store,
 ) -> None:
-    import socket
-
-    here = socket.gethostname()
     mine = store.aside()
     folder = mine.parent
-    dead = folder / f"{here}-{dead_pid()}-abc"
-    elsewhere, old = folder / "other-host-1-abc", folder / "other-host-2-abc"
+    dead = folder / f"{owner_of(dead_pid())}-x"
+    reused = folder / f"{owner_of(os.getpid())}-x"  # its number is another process's by now
+    gone = folder / "elsewhere-1-1-abc-x"
+    beating = folder / "elsewhere-2-1-abc-x"
+    (store.folder / "alive" / "elsewhere-2-1-abc").touch()
     strange = folder / "strange"
-    for path in (mine, dead, elsewhere, old, strange):
+    for path in (mine, dead, reused, gone, beating, strange):
         path.write_bytes(b"half")
-    long_ago = time.time() - 2 * 24 * 3600
-    os.utime(old, (long_ago, long_ago))
     store.clean()
-    assert set(asides(store)) == {mine.name, elsewhere.name, strange.name}
+    assert set(asides(store)) == {mine.name, beating.name, strange.name}
 
 
 def test_a_file_that_vanishes_while_cleaning_is_no_failure(
@@ -474,7 +478,7 @@ def test_a_file_that_vanishes_while_cleaning_is_no_failure(
 
     def and_one_more(self: Path) -> Iterator[Path]:
         yield from real(self)
-        yield self / f"another-{os.getpid()}-gone"
+        yield self / "elsewhere-1-1-abc-gone"
 
     monkeypatch.setattr(Path, "iterdir", and_one_more)
     store.clean()
@@ -498,79 +502,45 @@ def test_a_stores_own_clutter_does_not_grow_by_reading(store: Store) -> None:
     assert sorted(p.name for p in store.folder.rglob("*")) == before
 
 
-# -- leases --------------------------------------------------------------------------------------
-
-HOLDER = """
-import sys, time; from pathlib import Path; from runner.store import Store
-with Store(Path(sys.argv[1])).lease("k"):
-    print("held", flush=True); time.sleep(float(sys.argv[2]))
-"""
+# -- many nodes in one go --------------------------------------------------------------------------
 
 
-def holder(store: Store, seconds: float) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, store.folder, str(seconds)], text=True,
-        stdout=subprocess.PIPE, cwd=Path(__file__).parents[2],
-    )  # fmt: skip
-    assert process.stdout is not None
-    with process.stdout as stream:
-        assert stream.readline() == "held\n"
-    return process
+def test_what_is_written_is_there_for_others_before_it_is_durable(store: Store) -> None:
+    made = made_of(MADE)
+    store.write(made, [record("k1")])
+    store.write(made, [record("k2"), record("k3")])
+    assert set(again(store).records) == {"k1", "k2", "k3"}
+    store.sync()
+    assert set(again(store).records) == {"k1", "k2", "k3"}
 
 
-def test_a_lease_is_waited_for_and_leaves_nothing(store: Store) -> None:
-    with store.lease("k") as waited:
-        assert not waited
-        with store.lease("other") as waited:
-            assert not waited
-    process = holder(store, 0.3)
-    with store.lease("k") as waited:
-        assert waited
-        assert list((store.folder / "leases").iterdir())
-    assert process.wait() == 0
-    assert list((store.folder / "leases").iterdir()) == []
+def test_what_cannot_be_made_durable_is_taken_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(store, "k1")
+    made = made_of(MADE)
+    store.write(made, [record("k2")])
+    store.write(made, [record("k3")])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", no_space)
+        with pytest.raises(StoreFullError):
+            store.sync()
+    assert set(again(store).records) == {"k1"}
+    commit(store, "k4")
+    assert set(again(store).records) == {"k1", "k4"}
 
 
-def test_a_lease_dies_with_its_owner(store: Store) -> None:
-    process = holder(store, 60)
-    store.clean()
-    assert [p.name for p in (store.folder / "leases").iterdir()] == ["k"]
-    process.kill()
-    process.wait()
-    with store.lease("k"):
-        pass
-    assert list((store.folder / "leases").iterdir()) == []
-    process = holder(store, 60)
-    process.kill()
-    process.wait()
-    store.clean()
-    assert list((store.folder / "leases").iterdir()) == []
-
-
-def test_an_error_below_a_lease_passes_and_gives_it_back(store: Store) -> None:
-    for error in (FileNotFoundError, KeyboardInterrupt, ValueError):
-        with pytest.raises(error), store.lease("k"):
-            raise error
-    with store.lease("k") as waited:
-        assert not waited
-
-
-def test_many_who_want_one_lease_hold_it_one_after_the_other(store: Store) -> None:
-    code = (
-        "import sys, time; from pathlib import Path; from runner.store import Store\n"
-        "s = Store(Path(sys.argv[1])); held = s.folder / 'held'\n"
-        "for _ in range(200):\n"
-        "    with s.lease('k'):\n"
-        "        held.touch(exist_ok=False); held.unlink()\n"
-    )
-    root = Path(__file__).parents[2]
-    workers = [subprocess.Popen([sys.executable, "-c", code, store.folder], cwd=root)
-               for _ in range(4)]  # fmt: skip
-    assert [worker.wait() for worker in workers] == [0] * 4
-
-
-def test_other_runs_are_known_by_their_progress(store: Store) -> None:
-    store.progress("mine")
-    assert not store.others("mine")
-    store.progress("another")
-    assert store.others("mine")
+def test_a_node_is_adopted_with_its_own_name_and_the_others_result(store: Store) -> None:
+    digest, size = store.put(b"content")
+    store.commit(MADE, [{**record("old", {digest: size}), "content": "c", "label": "a"}])
+    store.adopt([({"key": "new", "recipe": "s", "content": "d", "label": "b"}, "old")])
+    for seen in (store, again(store)):
+        found = seen.get("new")
+        assert found is not None
+        assert (found["recipe"], found["label"], found["same"]) == ("s", "b", "old")
+        assert found["outputs"] == {"value": "old"}
+        assert found["objects"] == {digest: size}
+        assert found["made"] == MADE
+        assert seen.records.of_content("d") == "new"
+        assert seen.records.of_content("c") == "old"
+        assert seen.records.of_content("e") is None
