@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner.errors import UsageError, near
 from runner.plan import Node, Planned
-from runner.wording import changed_files
+from runner.trace import Trace, nearest
+from runner.worklog import entries, kept
 
 if TYPE_CHECKING:
     from runner.journey import Journey
     from runner.store import Record, Store
+
+_TRIED = 8  # equally near records whose inputs are compared, to choose the nearest of them
 
 
 def split(text: str) -> tuple[Path, str]:
@@ -39,6 +41,7 @@ def reasons(journey: Journey, label: str) -> Iterator[str]:
     if not node.plugin.persist:
         yield "  never stored: it is computed where it is needed"
         yield f"  code: {', '.join(sorted(planned.code))}"
+        yield from _since(journey, node)
         return
     record = store.get(node.key)
     if record is not None:
@@ -57,16 +60,28 @@ def reasons(journey: Journey, label: str) -> Iterator[str]:
         yield "  stale: the same recipe, made by other code or from other results"
         yield from _identity(node)
         yield f"  nearest: {old['label']}, key {old['key'][:16]}, made {old['made']['at']}"
-        yield from _indented(_stale(journey, node, planned, old))
+        yield from _indented(Trace(journey).differences(node, old))
         return
     yield "  new: nothing of this recipe is stored"
     yield from _identity(node)
-    nearest = _nearest(node, planned, store)
-    if nearest is None:
+    near = nearest(node, _alike(node, planned, store))[:_TRIED]
+    if not near:
         yield f"  nearest: no node of {node.family}/{planned.bound.step.use} is stored at all"
         return
-    yield f"  nearest: {nearest['label']}, key {nearest['key'][:16]}, made {nearest['made']['at']}"
-    yield from _indented(_differences(node, planned, nearest))
+    found = min(near, key=lambda record: len(list(Trace(journey).differences(node, record))))
+    yield f"  nearest: {found['label']}, key {found['key'][:16]}, made {found['made']['at']}"
+    yield from _indented(Trace(journey).differences(node, found))
+
+
+def _since(journey: Journey, node: Node) -> Iterator[str]:
+    """Yield how a step that leaves no record differs from what the last run of its spec read."""
+    runs = entries(journey.artifacts, journey.spec.name)
+    last = kept(journey.artifacts, runs[-1]["run"]) if runs else None
+    if last is not None:
+        found = list(Trace(journey).unstored(node, last))
+        same = "" if found else ": nothing in the spec has changed"
+        yield f"  since run {last['run']} of {last['started']}{same}"
+        yield from (f"    {line}" for line in found)
 
 
 def _found(journey: Journey, label: str) -> Node:
@@ -99,58 +114,8 @@ def _indented(lines: Iterator[str]) -> Iterator[str]:
         yield "    nothing differs that its record names; an input is selected differently"
 
 
-def _stale(journey: Journey, node: Node, planned: Planned, old: Record) -> Iterator[str]:
-    yield from (f"code: {file}" for file in changed_files(old["made"]["code"], planned.code))
-    known = _keys(old["inputs"])
-    told = set()
-    for source in [*node.inputs(), *node.requires]:
-        if source.key in known or source.step in told:
-            continue
-        told.add(source.step)
-        record = journey.store.stale(source.recipe) if source.plugin.persist else None
-        code = journey.plan.steps[source.step].code
-        files = changed_files(record["made"]["code"], code) if record else []
-        state = "cached" if journey.store.get(source.key) else "not stored yet"
-        because = f": {', '.join(files)} differ" if files else f", {state}"
-        yield f"input: {source.label} has another key{because}"
-
-
-def _nearest(node: Node, planned: Planned, store: Store) -> Record | None:
-    """Return the stored record of the same plugin that differs in the fewest parameters."""
+def _alike(node: Node, planned: Planned, store: Store) -> list[Record]:
+    """Return the stored records of a step of this name, else those of its plugin."""
     use = f"{node.family}/{planned.bound.step.use}"
-    alike = [
-        r for r in store.records.values()
-        if r["made"]["use"] == use and r["label"].partition("[")[0] == node.step
-    ] or [r for r in store.records.values() if r["made"]["use"] == use]  # fmt: skip
-    own = json.loads(node.parameters)
-    return min(alike, key=lambda r: len(list(_changed(r["parameters"], own))), default=None)
-
-
-def _changed(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
-    for name in sorted(old.keys() | new.keys()):
-        if old.get(name) != new.get(name):
-            yield f"parameter: {name} is {_shown(new, name)}, was {_shown(old, name)}"
-
-
-def _shown(values: dict[str, Any], name: str) -> str:
-    return json.dumps(values[name]) if name in values else "not there"
-
-
-def _differences(node: Node, planned: Planned, old: Record) -> Iterator[str]:
-    yield from _changed(old["parameters"], json.loads(node.parameters))
-    if node.seed != old["seed"]:
-        yield f"seed: {node.seed}, was {old['seed']}"
-    known = _keys(old["inputs"])
-    told = set()
-    for source in node.inputs():
-        if source.key not in known and source.step not in told:
-            told.add(source.step)
-            yield f"input: {source.label} was not read by it"
-    yield from (f"code: {file}" for file in changed_files(old["made"]["code"], planned.code))
-
-
-def _keys(inputs: Any) -> set[str]:
-    if isinstance(inputs, str):
-        return {inputs}
-    parts = inputs.values() if isinstance(inputs, dict) else inputs
-    return {key for part in parts for key in _keys(part)}
+    records = [record for record in store.records.values() if record["made"]["use"] == use]
+    return [r for r in records if r["label"].partition("[")[0] == node.step] or records

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.account import nodes_of, read_manifest, stamp, step_name, word
-from runner.errors import UsageError
+from runner.errors import UsageError, listed
 from runner.registry import find_project
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from runner.store import Store
 
 REPORTS = ("report.html", "report.md")
+_PROBLEMS = 3  # of a run that are told
+_INDENT = " " * 23
 KEY = 16  # hexadecimal digits of a key that a history keeps
 
 
@@ -145,13 +147,53 @@ def _reported(folder: Path) -> str:
 
 def entries(artifacts: Path, spec: str | None = None) -> list[dict[str, Any]]:
     """Return the kept runs of one spec, or of all, the newest last; damaged files are left out."""
-    pattern = f"{spec}/runs/*.json" if spec else "*/runs/*.json"
-    found = []
-    for path in artifacts.glob(pattern):
-        with suppress(OSError, ValueError):
-            entry = json.loads(path.read_text("utf-8"))
+    return _history(artifacts, spec)[0]
+
+
+def _history(artifacts: Path, spec: str | None) -> tuple[list[dict[str, Any]], list[Path]]:
+    """Return the kept runs in order of time, and the files that cannot be read."""
+    found, damaged = [], []
+    for path in artifacts.glob(f"{spec or '*'}/runs/*.json"):
+        entry = _entry(path)
+        if entry is None:
+            damaged.append(path)
+        else:
             found.append({**entry, "path": path})
-    return sorted(found, key=lambda entry: (entry["started"], entry["path"].stat().st_mtime_ns))
+    found.sort(key=lambda entry: (entry["started"], entry["path"].stat().st_mtime_ns))
+    return found, sorted(damaged)
+
+
+def _entry(path: Path) -> dict[str, Any] | None:
+    """Return what a file of the history holds, or None when it is not whole."""
+    try:
+        entry = json.loads(path.read_text("utf-8"))
+        whole = {
+            "run",
+            "spec",
+            "started",
+            "seconds",
+            "interrupted",
+            "wish",
+            "steps",
+            "nodes",
+            "keys",
+        }
+        return entry if whole <= entry.keys() else None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def kept(artifacts: Path, token: str) -> dict[str, Any] | None:
+    """Return a run by its whole token, its `keys` read (step -> how they begin), or None."""
+    for path in artifacts.glob(f"*/runs/*-{token}.json"):
+        entry = _entry(path)
+        if entry is not None:
+            with suppress(OSError, ValueError):
+                keys = json.loads(
+                    (path.parent / "keys" / f"{entry['keys']}.json").read_text("utf-8")
+                )
+                return {**entry, "keys": keys}
+    return None
 
 
 def lines(artifacts: Path, spec: str | None, most: int | None) -> Iterator[str]:
@@ -159,12 +201,13 @@ def lines(artifacts: Path, spec: str | None, most: int | None) -> Iterator[str]:
 
     Raises: UsageError when there is no run.
     """
-    from runner.account import duration
-
-    found = entries(artifacts, spec)
-    if not found:
+    found, damaged = _history(artifacts, spec)
+    if not found and not damaged:
         whose = f"of {spec} " if spec else ""
-        raise UsageError(f"no run {whose}is kept below {artifacts}; start one with `runner run`")
+        there = sorted({path.parent.parent.name for path in artifacts.glob("*/runs/*.json")})
+        others = f"; there are runs of {listed(there)}" if spec and there else ""
+        message = f"no run {whose}is kept below {artifacts}; start one with `runner run`{others}"
+        raise UsageError(message)
     day = ""
     for entry in found[-most:] if most else found:
         if entry["started"][:10] != day:
@@ -172,15 +215,26 @@ def lines(artifacts: Path, spec: str | None, most: int | None) -> Iterator[str]:
                 yield ""
             day = entry["started"][:10]
             yield day
-        profile = f" ({entry['wish']['profile']})" if entry["wish"]["profile"] else ""
-        stopped = ", interrupted" if entry["interrupted"] else ""
-        yield (
-            f"  {entry['started'][11:16]}  {entry['run']}  {entry['spec']}{profile}: "
-            f"{_outcome(entry)} in {duration(entry['seconds'])}{stopped}"
-        )
-        for node in entry["nodes"]:
-            if node["status"] == "failed":
-                yield f"                       problem: {node['node']}: {node.get('failure', '')}"
+        yield from _told(entry)
+    for path in damaged:
+        yield f"damaged, and left out: {path.relative_to(artifacts)}"
+
+
+def _told(entry: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the line of a run, and one for each of its problems."""
+    from runner.account import duration
+
+    profile = f" ({entry['wish']['profile']})" if entry["wish"]["profile"] else ""
+    stopped = ", interrupted" if entry["interrupted"] else ""
+    yield (
+        f"  {entry['started'][11:16]}  {entry['run']}  {entry['spec']}{profile}: "
+        f"{_outcome(entry)} in {duration(entry['seconds'])}{stopped}"
+    )
+    failed = [node for node in entry["nodes"] if node["status"] == "failed"]
+    for node in failed[:_PROBLEMS]:
+        yield f"{_INDENT}problem: {node['node']}: {node.get('failure', '')}"
+    if failed[_PROBLEMS:]:
+        yield f"{_INDENT}and {len(failed) - _PROBLEMS} more"
 
 
 def _outcome(entry: Mapping[str, Any]) -> str:
