@@ -1,0 +1,91 @@
+"""Content from a remote, verified on its way into the local store: whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import socket
+import uuid
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.errors import StoreError
+from runner.patience import RemoteError
+from runner.transport import Transport
+
+_TRIES = 2  # bytes spoilt on their way are right the second time, those at the remote never
+
+
+class DamagedError(RemoteError):
+    """What the remote has under a name is not what the name says."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Brings files of a remote to their places; `aside` lies in the file system of these places."""
+
+    transport: Transport
+    aside: Path
+
+    def bring(self, path: str, digest: str, size: int, place: Path) -> None:
+        """Download a file of known sha256 and size in bytes, durable when this returns.
+
+        Raises: DamagedError, AbsentError, RefusedError, UnreachableError; StoreError when the
+        local disk cannot be written.
+        """
+        for rest in reversed(range(_TRIES)):
+            try:
+                return self.keep(self._verified(path, digest, size), place)
+            except DamagedError:
+                if not rest:
+                    raise
+        raise AssertionError("a try either returns or raises")
+
+    def keep(self, pieces: Iterable[bytes], place: Path) -> None:
+        """Write a local file whole, read-only and durable, or not at all.
+
+        Raises: StoreError when the disk is full or may not be written.
+        """
+        aside = self.aside / f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        try:
+            for folder in (aside.parent, place.parent):
+                folder.mkdir(parents=True, exist_ok=True)
+            with aside.open("xb") as stream:
+                for piece in pieces:
+                    stream.write(piece)
+                stream.flush()
+                os.fsync(stream.fileno())
+            aside.chmod(0o444)
+            aside.replace(place)
+        except BaseException as error:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise StoreError(_cannot_write(place, error)) from error
+            raise
+
+    def _verified(self, path: str, digest: str, size: int) -> Iterable[bytes]:
+        """Yield a file's pieces; the last one comes only after all of them proved right."""
+        found, length, held = hashlib.sha256(), 0, b""
+        for piece in self.transport.read(path, size):
+            if length:
+                yield held
+            held = piece
+            length += len(piece)
+            if length > size:
+                raise DamagedError(f"{path} is longer than its {size} bytes")
+            found.update(piece)
+        if length < size:
+            raise DamagedError(f"{path} ends after {length} of {size} bytes")
+        if found.hexdigest() != digest:
+            raise DamagedError(f"{path} has other content than its name says")
+        yield held
+
+
+def _cannot_write(place: Path, error: OSError) -> str:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    cure = "free some space and run again" if full else "give the right to write"
+    return f"cannot write {place}: {error.strerror or error}; {cure}"
