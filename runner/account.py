@@ -20,6 +20,7 @@ PICTURES = (".png", ".svg", ".jpg", ".jpeg", ".gif", ".webp")
 TEXTS = (".txt", ".md", ".json", ".tex", ".log")
 MOST_READ = 8_000_000  # bytes of a table that are read to tell of it
 DONE = ("passed", "cached")
+_WORDS = ("holds", "supported", "fails", "refuted", "error")  # in this order, then all others
 _PLURAL = {"holds": "hold", "fails": "fail"}
 Manifest = Mapping[str, Any]
 
@@ -270,10 +271,15 @@ def verdict_counts(checks: Iterable[Told]) -> str:
     words = Counter((told.family, told.word) for told in checks)
     parts = []
     for family, name in (("expect", "expectations"), ("hypotheses", "hypotheses")):
-        found = [f"{n} {_PLURAL.get(w, w)}" for (f, w), n in words.items() if f == family]
+        ours = sorted((_rank(w), w, n) for (f, w), n in words.items() if f == family)
+        found = [f"{n} {_PLURAL.get(w, w)}" for _, w, n in ours]
         if found:
             parts.append(f"{name}: {', '.join(found)}")
     return "; ".join(parts)
+
+
+def _rank(judged: str) -> int:
+    return _WORDS.index(judged) if judged in _WORDS else len(_WORDS)
 
 
 def command(manifest: Manifest) -> str:

@@ -199,6 +199,23 @@ def test_report_writes_the_last_run_anew_and_names_its_files(told) -> None:
     assert (folder / "report.html").is_file()
 
 
+def test_what_would_make_the_page_too_large_is_linked(told, monkeypatch) -> None:
+    from runner import page
+
+    folder = told.artifacts / "study"
+    sizes = [(folder / name).stat().st_size for name in ("dot.png", "tables/values.csv")]
+    for room, embedded in [(sum(sizes), 2), (sum(sizes) - 1, 1), (0, 0)]:
+        monkeypatch.setattr(page, "MOST_EMBEDDED", room)
+        assert told.cli("report", "study.toml").code == 0
+        tags = parsed(html_of(told)).tags
+        targets = [a.get("src", a.get("href", "")) for _, a in tags]
+        assert sum(target.startswith("data:") for target in targets) == embedded
+        assert ("tables/values.csv" in targets) == (embedded < 2)
+        assert ("too large for this page" in html_of(told)) == (embedded < 1)
+    monkeypatch.undo()
+    assert told.cli("report", "study.toml").code == 0
+
+
 def test_report_before_any_run_says_what_to_do(world) -> None:
     world.spec(SPEC)
     done = world.run_cli("report", "study.toml")
