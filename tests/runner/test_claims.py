@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,7 +47,12 @@ def files(folder: Path) -> list[str]:
     return sorted(p.name for name in ("claims", "alive") for p in (folder / name).iterdir())
 
 
-def test_a_claim_holds_against_others_until_it_is_given_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("links", [True, False])
+def test_a_claim_holds_against_others_until_it_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    if not links:  # as on file systems that have none
+        monkeypatch.setattr(os, "link", no_links)
     one, two = Claims(tmp_path), Claims(tmp_path)
     assert one.take(["a", "b"]) == {"a", "b"}
     assert two.take(["b", "c"]) == {"c"}
@@ -57,6 +64,10 @@ def test_a_claim_holds_against_others_until_it_is_given_back(tmp_path: Path) -> 
     one.close()
     two.close()
     assert files(tmp_path) == []
+
+
+def no_links(*args: object) -> None:
+    raise OSError(errno.EPERM, "no links here")
 
 
 def test_a_living_process_keeps_its_claim_and_a_dead_one_loses_it(
@@ -166,7 +177,7 @@ def test_a_sign_of_life_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for _ in range(500):
         if sign.stat().st_mtime > 10:
             break
-        __import__("time").sleep(0.01)
+        time.sleep(0.01)
     assert sign.stat().st_mtime > 10
     claims.close()
     assert not sign.exists()
