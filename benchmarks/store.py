@@ -42,6 +42,11 @@ class Figures:
         """Whether one round is enough."""
         return sum(cost.seconds for cost in [*self.first, *self.again]) > SLOW * len(self.first)
 
+    @property
+    def least(self) -> float:
+        """The least wall time of a first run: what other load on the machine disturbed least."""
+        return min(cost.seconds for cost in self.first)
+
 
 Results = dict[Contestant, list[Figures]]
 
@@ -94,13 +99,10 @@ def measured(found: list[Contestant], folder: Path, options: argparse.Namespace)
             for one, figures in list(racing.items()):
                 if figures.slow:
                     continue
-                try:
-                    again(one, figures, folder, options.limit)
-                except OverLimitError:
-                    print(f"{one.name}: over the limit at {figures.cells} cells", file=sys.stderr)
-                    del racing[one]
+                racing[one] = fitting(one, figures, folder, options.limit)
         for one, figures in racing.items():
-            results[one].append(figures)
+            if figures.first:
+                results[one].append(figures)
     return results
 
 
@@ -108,15 +110,30 @@ def reachable(found: list[Figures], limit: float) -> float:
     """Return how many cells should fit into the limit, to one digit, by the growth seen so far."""
     if len(found) < 2:  # start-up is all that is known
         return math.inf
-    start, last = found[0].first[0].seconds, found[-1]
-    spent = max(last.first[0].seconds - start, 1e-3)
+    start, last = found[0].least, found[-1]
+    spent = max(last.least - start, 1e-3)
     power = 1.0
     if len(found) > 2:
-        before = max(found[-2].first[0].seconds - start, 1e-3)
+        before = max(found[-2].least - start, 1e-3)
         power = max(1.0, math.log(spent / before) / math.log(last.cells / found[-2].cells))
     most = last.cells * (max(limit - start, 0) / spent) ** (1 / power)
     digit = 10 ** math.floor(math.log10(max(most, 1)))
     return most // digit * digit
+
+
+def fitting(one: Contestant, figures: Figures, folder: Path, limit: float) -> Figures:
+    """Run a contestant, at half as many cells after each time that was over the limit."""
+    while figures.cells:
+        try:
+            again(one, figures, folder, limit)
+        except OverLimitError:
+            print(f"{one.name}: over the limit at {figures.cells} cells", file=sys.stderr)
+            if figures.first:  # of an earlier round
+                return figures
+            figures = Figures(figures.cells // 2, figures.asked)
+        else:
+            return figures
+    return figures
 
 
 def again(one: Contestant, figures: Figures, folder: Path, limit: float) -> None:
@@ -124,9 +141,9 @@ def again(one: Contestant, figures: Figures, folder: Path, limit: float) -> None
     with tempfile.TemporaryDirectory(dir=folder) as name:
         place = Path(name)
         one.lay(place, figures.cells)
-        for first, costs in ((True, figures.first), (False, figures.again)):
-            costs.append(run(one, first, figures.cells, place, limit))
-    a, b = figures.first[-1], figures.again[-1]
+        a, b = (run(one, first, figures.cells, place, limit) for first in (True, False))
+    figures.first.append(a)
+    figures.again.append(b)
     print(f"{one.name}, {figures.cells}: {a}, again {b}", file=sys.stderr, flush=True)
 
 
