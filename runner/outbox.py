@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runner.errors import StoreError
 from runner.remote import Place, Remote
 from runner.segments import LINE_MOST
 
@@ -147,8 +148,12 @@ class Outbox:
         """Hold the outbox against other processes; where there are no locks, all may hold it."""
         import fcntl
 
-        self.remote.folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.remote.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        path = self.remote.folder / "lock"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise StoreError(f"cannot write {path}: {error.strerror}; nothing is sent") from error
         try:
             alone = True
             try:

@@ -125,10 +125,12 @@ class Transport:
             self._folders.add(folder)
         try:
             self._put(aside, content)
-            if self._protocol == "file":
+            if self._protocol == "file":  # fsspec's own move may turn into a copy
                 with Path(aside).open("rb") as stream:
                     os.fsync(stream.fileno())
-            self._files.mv(aside, target)
+                Path(aside).replace(target)
+            else:
+                self._files.mv(aside, target)
         except BaseException:
             self._folders.clear()  # they may have been removed meanwhile
             with suppress(Exception):  # what is left aside is never read
