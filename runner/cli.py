@@ -56,7 +56,7 @@ def _wish_options(command: F) -> F:
                      help="Override one value, e.g. probes.llc.steps=200."),
         click.option("--sweep", "sweeps", multiple=True, metavar="PARAM=A,B,C",
                      help="Turn a parameter of [params] into an axis."),
-        click.option("--artifacts", type=click.Path(path_type=Path), metavar="DIR",
+        click.option("--artifacts", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
                      help="Where results go (default: artifacts/ of the project)."),
         click.option("--allow-stale", multiple=True, metavar="STEP",
                      shell_complete=completion.steps,

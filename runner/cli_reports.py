@@ -12,7 +12,7 @@ from runner import completion
 from runner.errors import RunnerError
 
 _ARTIFACTS = click.option(
-    "--artifacts", type=click.Path(path_type=Path), metavar="DIR",
+    "--artifacts", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
     help="Where results are (default: artifacts/ of the project).",
 )  # fmt: skip
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from runner.journey import Journey
 
 _STEP = re.compile(r"(?P<step>[^\[\]]+)(?:\[(?P<cell>.*)\])?\Z", re.DOTALL)
-_PAIR = re.compile(r",\s*(?=[A-Za-z_][A-Za-z0-9_]*=)")  # values may hold commas
+_PAIR = re.compile(r",\s*(?=[A-Za-z_][A-Za-z0-9_]*\s*=)")  # values may hold commas
 
 
 @dataclass(frozen=True)

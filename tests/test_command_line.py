@@ -366,7 +366,7 @@ def test_colour_is_for_terminals_unless_it_is_forced(ran) -> None:
 def test_why_tells_the_parameter_that_differs(ran) -> None:
     assert "cached: " in runner(ran, "why 'study.toml::value[a=1,sign=plus]'").out
     line = "why --set params.k=2 --profile smoke 'study.toml::value[a=1,sign=plus]'"
-    assert "parameter: k is 2, was 1" in runner(ran, line).out
+    assert "parameter k: 1 -> 2" in runner(ran, line).out
     gone = runner(ran, "why --profile smoke 'study.toml::value[a=3,sign=plus]'")
     assert gone.code == 2  # the profile leaves the cell out
 

@@ -67,6 +67,7 @@ def test_a_step_alone_is_all_its_cells_and_brackets_keep_those_that_agree(study)
     one = ["power[slope=2,exponent=3]"]
     assert listed(study, "study.toml::power[exponent=3,slope=2]") == one
     assert listed(study, "study.toml::power[exponent=3.0, slope=2e0]") == one
+    assert listed(study, "study.toml::power[ exponent = 3 , slope = 2 ]") == one
     assert listed(study, "study.toml::positive") == ["positive"]
 
 
