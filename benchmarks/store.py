@@ -175,7 +175,7 @@ def show(results: Results) -> None:
                 f"| {a.cpu / cells * 1e3:.2f} | {a.memory:.0f} "
                 f"| {b.seconds:.2f} | {ratios[1]} | {b.cpu:.2f} | {b.memory:.0f} |"
             )
-    print("\n| | cold start, s | most cells | growth | a cached run checks | durable |")
+    print("\n| | cold start, s | most cells | growth (CPU) | a cached run checks | durable |")
     print("| --- | --- | --- | --- | --- | --- |")
     for one, found in results.items():
         print(
@@ -185,12 +185,15 @@ def show(results: Results) -> None:
 
 
 def growth(found: list[Figures]) -> str:
-    """Return the cost of a cell at the most cells over that at the number before, start-up off."""
+    """Return a cell's CPU time at the most cells over that at the number before, start-up off.
+
+    CPU time, and the least of the rounds, because other load on the machine stretches them least.
+    """
     if len(found) < 3:
         return "-"
-    start = middle(found[0].first).seconds
-    a, b = [(middle(f.first).seconds - start) / f.cells for f in found[-2:]]
-    return f"{b / a:.2f} ({found[-2].cells:,} to {found[-1].cells:,})"
+    start, *costs = [min(cost.cpu for cost in f.first) for f in found]
+    a, b = [(cost - start) / f.cells for cost, f in zip(costs[-2:], found[-2:], strict=True)]
+    return f"{b / a:.2f} ({found[-2].cells:,} to {found[-1].cells:,})" if a > 0 else "-"
 
 
 if __name__ == "__main__":
