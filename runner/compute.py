@@ -133,6 +133,14 @@ class Workshop:
         except Exception as error:
             return _failed(work, error, seconds, log)
 
+    def drawn(self, work: Work, device: str = "cpu", threads: int = 1) -> Any:
+        """Return what a node comes to, without storing it; None when it fails."""
+        try:
+            with _captured(io.StringIO()):
+                return self._run(work, device, threads)
+        except (Exception, SystemExit):
+            return None
+
     # -- running -------------------------------------------------------------------------------
 
     def _run(self, work: Work, device: str, threads: int) -> Any:

@@ -16,12 +16,14 @@ from runner.compute import FULL, as_done, verdict_of
 from runner.contents import Contents
 from runner.errors import Failure
 from runner.executors import Place, compute_here, executor, stop
+from runner.limit import limited
 from runner.parcels import Group, Pace, groups, identified, parcel
 from runner.plan import Node, Plan
 from runner.registry import Registry
 from runner.select import needed, sources
 from runner.store import Store
 from runner.types import Verdict
+from runner.view import Partial
 from runner.work import Done, Parcel
 
 PASSED, CACHED, FAILED, BLOCKED, NOT_RUN = "passed", "cached", "failed", "blocked", "not run"
@@ -67,6 +69,8 @@ class Run:
     token: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     results: dict[str, Result] = field(default_factory=dict)
     interrupted: bool = False
+    timed_out: bool = False  # whether it was the time limit that interrupted
+    partial: list[Partial] = field(default_factory=list)  # views drawn with holes
 
     @cached_property
     def progress(self) -> Path:
@@ -86,7 +90,8 @@ class Run:
         if missing:
             loop = _Loop(self, missing)
             try:
-                loop.work()
+                with limited(self.options.time_limit, self._time_is_up):
+                    loop.work()
             except KeyboardInterrupt:
                 self.interrupted = True
             finally:
@@ -103,6 +108,9 @@ class Run:
                 else:
                     self._note(Result(node, NOT_RUN))
         return list(self.results.values())
+
+    def _time_is_up(self) -> None:
+        self.timed_out = True
 
     def _look_up(self) -> dict[str, Node]:
         missing = {}

@@ -20,7 +20,7 @@ from runner.select import Choice, last_failed
 from runner.spec import Spec, load
 from runner.store import Store
 from runner.terminal import Watch
-from runner.view import place
+from runner.view import Partial, place, place_content
 from runner.worklog import about, keep, report
 
 
@@ -101,6 +101,9 @@ def travel(journey: Journey, options: Options, watch: Watch, choice: Choice | No
     finally:
         watch.close()
     placed = place_views(journey, run.results.values())
+    if not run.interrupted or run.timed_out:
+        run.partial = place_partial(journey, run)
+        placed += [one.view for one in run.partial if one.view not in placed]
     try:
         write_failures(journey, run.results.values())
         manifest = write_manifest(journey, run, placed, started, options)
@@ -132,6 +135,20 @@ def place_views(journey: Journey, results: Iterable[Result]) -> list[str]:
         elif wanted[old] not in ended:  # not selected: still a view of this spec
             placed.append(old)
     return placed
+
+
+def place_partial(journey: Journey, run: Run) -> list[Partial]:
+    """Draw the views of renderers that wait for something, from what there is."""
+    waiting = [r.node for r in run.results.values() if r.status in (BLOCKED, NOT_RUN)]
+    if not any(node.views for node in waiting):
+        return []
+    from runner.partial import draw
+
+    found = []
+    for partial, content in draw(journey, waiting, run.token):
+        place_content(content, journey.views, partial.view)
+        found.append(partial)
+    return found
 
 
 def _last_views(journey: Journey) -> list[str]:
@@ -201,6 +218,8 @@ def write_manifest(
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 3),
         "interrupted": run.interrupted,
+        "timed_out": run.timed_out,
+        "partial": {one.view: str(one) for one in run.partial},
         "workers": options.workers,
         "device": options.device,
         "resolved": journey.spec.layers.data,

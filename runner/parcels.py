@@ -90,7 +90,7 @@ def parcel(group: Group, plan: Plan, contents: Contents, device: str) -> Parcel:
     planned = plan.steps[group.step]
     step = planned.bound.step
     return Parcel(
-        works=tuple(_work(node, contents) for node in group.nodes),
+        works=tuple(handed(node, contents) for node in group.nodes),
         fused=group.fused,
         code=planned.code,
         use=f"{step.family}/{step.use}",
@@ -125,7 +125,8 @@ def _input_keys(source: Source) -> Json:
             return [_input_keys(s) for _, s in members]
 
 
-def _work(node: Node, contents: Contents) -> Work:
+def handed(node: Node, contents: Contents) -> Work:
+    """Return a node as a worker receives it."""
     return Work(
         label=node.label,
         key=node.key,
@@ -159,4 +160,4 @@ def _members(part: Part, contents: Contents) -> tuple[tuple[Any, Source], ...]:
 def _one(node: Node, output: str, checkpoint: Any, contents: Contents) -> Source:
     if node.plugin.persist:
         return Stored(node.key, contents.outputs(node.key), output, checkpoint)
-    return Fresh(_work(node, contents), output, checkpoint)
+    return Fresh(handed(node, contents), output, checkpoint)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -40,24 +42,59 @@ def view_paths(plugin: Any) -> tuple[str, ...]:
     return tuple(str(path.with_suffix(suffix)) for suffix in plugin.suffixes())
 
 
+@dataclass(frozen=True)
+class Partial:
+    """A view drawn from a part of its cells."""
+
+    view: str
+    cells: int
+    total: int
+
+    def __str__(self) -> str:
+        """Return `llc.png (37 of 64 cells)`."""
+        return f"{self.view} ({self.cells} of {self.total} cells)"
+
+
 def place(source: Path, folder: Path, name: str) -> Path:
     """Put an object into the view folder under a name: a hard link, else a copy.
 
     Raises: StoreError when the folder is a link out of its parent or cannot be written.
     """
+
+    def link(aside: Path) -> None:
+        try:
+            os.link(source, aside)
+        except OSError:
+            shutil.copyfile(source, aside)
+
+    target = folder / name
+    return target if _same(target, source) else _placed(folder, name, link)
+
+
+def place_content(content: bytes, folder: Path, name: str) -> Path:
+    """Write content into the view folder under a name.
+
+    Raises: StoreError as `place` does.
+    """
+    return _placed(folder, name, lambda aside: aside.write_bytes(content))
+
+
+def _same(target: Path, source: Path) -> bool:
+    try:
+        return target.samefile(source)
+    except OSError:
+        return False
+
+
+def _placed(folder: Path, name: str, fill: Callable[[Path], object]) -> Path:
     target = folder / name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.parent.resolve().is_relative_to(folder.resolve()):
             raise StoreError(f"{target.parent} is a link out of {folder}; remove it")
-        if target.exists() and target.samefile(source):
-            return target
         aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         aside.unlink(missing_ok=True)
-        try:
-            os.link(source, aside)
-        except OSError:
-            shutil.copyfile(source, aside)
+        fill(aside)
         aside.replace(target)
     except OSError as error:
         raise StoreError(f"cannot write the view {target}: {error.strerror or error}") from error
