@@ -1,22 +1,40 @@
-"""Where parcels run: in this process or in local workers, both as concurrent.futures."""
+"""Where parcels run: in this process, in local workers or on a cluster, behind one `Pool`.
+
+The loop asks whether there is room, submits, and gets a `concurrent.futures.Future` that always
+settles. What a lost worker takes along, and how the pool mends itself, is the pool's own affair.
+"""
 
 from __future__ import annotations
 
 import os
-import signal
+import socket
 import sys
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Collection
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from runner.compute import THREAD_VARIABLES, Workshop
+from runner.errors import RunnerError
+from runner.gpus import Gpus, cuda_devices
 from runner.registry import Registry
 from runner.store import Store
 from runner.work import Done, Parcel
+
+
+class WorkerLost(Exception):  # noqa: N818  # what happened, not what is wrong
+    """The worker that computed a parcel died; the parcel may be submitted again."""
+
+
+class PoolError(RunnerError):
+    """No parcel can be computed any more; the message names the cause and the cure."""
+
+
+class Unmet(RunnerError):  # noqa: N818  # same
+    """A parcel asks for what no worker has, or will have in time."""
 
 
 @dataclass(frozen=True)
@@ -29,36 +47,142 @@ class Place:
     progress: Path  # folder for progress files
 
 
+Compute = Callable[[Parcel, Place], list[Done]]
+
+
+class Pool(Protocol):
+    """Where parcels of one run are computed."""
+
+    tries: int  # how often a parcel may lose its worker before it counts as failed
+
+    def room(self, threads: int, gpu: int = 0, alone: bool = False) -> bool:
+        """Return whether a parcel with these needs may be submitted now.
+
+        `alone` is said of a parcel that has lost a worker before: where a dying worker takes
+        others along, nothing runs beside such a one.
+
+        Raises: PoolError.
+        """
+        ...
+
+    def submit(self, parcel: Parcel, gpu: int = 0, alone: bool = False) -> Future[list[Done]]:
+        """Hand in a parcel that there is room for.
+
+        The future ends in what became of each node, or in WorkerLost, Unmet, PoolError, or what
+        else went wrong with this parcel.
+        """
+        ...
+
+    def describe(self) -> str:
+        """Return where parcels are computed, for people."""
+        ...
+
+    def stop(self) -> None:
+        """End at once: cancel what is in flight, end the workers that are the pool's own."""
+        ...
+
+
+def open_pool(workers: int, place: Place, dask: str = "", compute: Compute | None = None) -> Pool:
+    """Return the pool for a run: `dask` is the text of `--dask`, else `workers` local ones.
+
+    Raises: PoolError when the cluster cannot be reached or made.
+    """
+    for name in THREAD_VARIABLES:  # read by libraries when they load: set before anything does
+        os.environ.setdefault(name, "1")
+    if dask:
+        from runner.dask_pool import DaskPool
+
+        return DaskPool(dask, place, compute or compute_here)
+    if workers == 1:
+        return InProcess(place, compute or compute_here)
+    from runner.loky_pool import LokyPool
+
+    return LokyPool(workers, place, compute or compute_here)
+
+
+def settled(futures: Collection[Future[list[Done]]], seconds: float) -> set[Future[list[Done]]]:
+    """Return the futures that have ended, waiting for the first one, at most so long."""
+    if not futures:  # nothing could be submitted yet: a cluster may still be without workers
+        time.sleep(min(seconds, 0.05))
+        return set()
+    return wait(futures, timeout=seconds, return_when=FIRST_COMPLETED).done
+
+
 _HERE: dict[str, Workshop] = {}  # this process's workshop, by run
 
 
 def compute_here(parcel: Parcel, place: Place) -> list[Done]:
     """Compute a parcel in this process, whose workshop is opened for the first one of a run."""
     if place.run not in _HERE:
-        _HERE.clear()
-        progress = place.progress / f"{os.getpid()}.json"
+        close_here()
+        progress = place.progress / f"{socket.gethostname()}-{os.getpid()}.json"
         _HERE[place.run] = Workshop(Store(place.store), place.registry, place.run, progress)
     return _HERE[place.run].compute(parcel)
 
 
-class InProcess(Executor):
+def close_here() -> None:
+    """Close this process's workshop: no log is left open."""
+    for workshop in _HERE.values():
+        workshop.store.close()
+    _HERE.clear()
+
+
+def give(
+    future: Future[list[Done]], result: list[Done] | None, error: BaseException | None = None
+) -> None:
+    """Settle a future, unless it is settled already: a stopped pool's workers may come late."""
+    with suppress(Exception):  # InvalidStateError: whoever was first has said what there is to say
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result([] if result is None else result)
+
+
+def call_off(future: Future[list[Done]]) -> None:
+    """Cancel a future and wake whoever waits for it."""
+    if future.cancel():
+        future.set_running_or_notify_cancel()
+
+
+class InProcess:
     """Computes each parcel as it is submitted, in this process."""
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Call `fn` now; the future is done when this returns."""
-        future: Future[Any] = Future()
+    tries = 1
+
+    def __init__(
+        self, place: Place, compute: Compute, gpus: Callable[[], int] = cuda_devices
+    ) -> None:
+        self.place = place
+        self.compute = compute
+        self.gpus = Gpus(gpus)
+        self._unread = False  # whether a result is there that nobody has had time to look at
+
+    def room(self, threads: int, gpu: int = 0, alone: bool = False) -> bool:
+        """Return whether to submit now: after each parcel the loop looks at its result first."""
+        del threads, gpu, alone
+        room, self._unread = not self._unread, False
+        return room
+
+    def submit(self, parcel: Parcel, gpu: int = 0, alone: bool = False) -> Future[list[Done]]:
+        """Compute now; the future is settled when this returns."""
+        del alone
+        future: Future[list[Done]] = Future()
+        self._unread = True
         try:
-            future.set_result(fn(*args, **kwargs))
+            if wrong := self.gpus.unmet(parcel.device, gpu):
+                raise Unmet(wrong)
+            future.set_result(self.compute(parcel, self.place))
         except Exception as error:  # handed to whoever asks for the result
             future.set_exception(error)
         return future
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Close this process's workshop: nothing is left running, and no log is left open."""
-        del wait, cancel_futures
-        for workshop in _HERE.values():
-            workshop.store.close()
-        _HERE.clear()
+    def describe(self) -> str:
+        """Return where parcels are computed, for people."""
+        return "in this process"
+
+    def stop(self) -> None:
+        """Close this process's workshop: nothing is left running."""
+        close_here()
 
 
 def executor(count: int) -> Executor:
@@ -66,38 +190,33 @@ def executor(count: int) -> Executor:
     for name in THREAD_VARIABLES:  # read by libraries when they load: set before anything does
         os.environ.setdefault(name, "1")
     if count == 1:
-        return InProcess()
+        return _Now()
     from loky import ProcessPoolExecutor
+
+    from runner.loky_pool import start_worker
 
     pool: Executor = ProcessPoolExecutor(
         count,
-        initializer=_start_worker,
+        initializer=start_worker,
         initargs=(list(sys.path), os.getpid()),
         env=dict.fromkeys(THREAD_VARIABLES, "1"),
     )
     return pool
 
 
+class _Now(Executor):
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # handed to whoever asks for the result
+            future.set_exception(error)
+        return future
+
+
 def stop(pool: Executor) -> None:
     """End an executor and its workers at once."""
-    if isinstance(pool, InProcess):
-        pool.shutdown()
+    if isinstance(pool, _Now):
+        close_here()
         return
     pool.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]  # loky's own argument
-
-
-def _start_worker(paths: list[str], parent: int) -> None:
-    """Prepare a worker: the parent's module paths; Ctrl-C is the parent's; die when it dies."""
-    from loky import process_executor
-
-    sys.path[:] = [*paths, *(p for p in sys.path if p not in paths)]
-    # loky restarts a worker that has grown by 300 MB; importing torch alone grows it by more.
-    process_executor._MAX_MEMORY_LEAK_SIZE = 1 << 62  # noqa: SLF001  # there is no public switch
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch() -> None:
-        while os.getppid() == parent:  # soon enough that the next run meets no survivors
-            time.sleep(0.05)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
