@@ -7,11 +7,12 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from runner import cli_reports, cli_tools, completion
+from runner.cli_options import PROJECT, node_options, spec_options
 from runner.errors import RunnerError, SpecError, UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from runner.select import Choice
 
 EXIT_WRONG, EXIT_INTERRUPTED = 2, 130
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Commands(click.Group):
@@ -42,50 +42,8 @@ def cli() -> None:
     """Experiments in deep-learning geometry, each one a TOML file."""
 
 
-def _spec_options(command: F) -> F:
-    specs = click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path),
-                           shell_complete=completion.specs)  # fmt: skip
-    return specs(_wish_options(command))
-
-
-def _wish_options(command: F) -> F:
-    options = [
-        click.option("--profile", metavar="NAME", shell_complete=completion.profiles,
-                     help="Merge [profiles.NAME] into the spec."),
-        click.option("--set", "sets", multiple=True, metavar="KEY=VALUE",
-                     help="Override one value, e.g. probes.llc.steps=200."),
-        click.option("--sweep", "sweeps", multiple=True, metavar="PARAM=A,B,C",
-                     help="Turn a parameter of [params] into an axis."),
-        click.option("--artifacts", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-                     help="Where results go (default: artifacts/ of the project)."),
-        click.option("--allow-stale", multiple=True, metavar="STEP",
-                     shell_complete=completion.steps,
-                     help="Use what other code made of this step, on purpose."),
-    ]  # fmt: skip
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def _node_options(command: F) -> F:
-    options = [
-        click.argument("specs", nargs=-1, required=True, metavar="SPEC[::NODE]...",
-                       shell_complete=completion.nodes),
-        click.option("-k", "keyword", metavar="EXPR",
-                     help="Only nodes whose file.toml::step[axis=value] holds these words, "
-                     "e.g. -k 'llc and not task=add'."),
-        click.option("-m", "marker", metavar="EXPR",
-                     help="Only nodes of steps so marked, e.g. -m 'quick or nightly'."),
-        click.option("--only-missing", is_flag=True,
-                     help="Only nodes that are not stored yet; nothing else is judged."),
-    ]  # fmt: skip
-    for option in reversed(options):
-        command = option(command)
-    return _wish_options(command)
-
-
 @cli.command()
-@_node_options
+@node_options
 @click.option("--lf", "--last-failed", "last_failed", is_flag=True,
               help="Only nodes that failed when last run (all if none did).")  # fmt: skip
 @click.option("--ff", "--failed-first", "failed_first", is_flag=True,
@@ -154,7 +112,7 @@ def run(  # noqa: PLR0917  # one argument for each option
 
 
 @cli.command()
-@_node_options
+@node_options
 @click.option("-v", "--verbose", is_flag=True, help="A line for each node.")
 def plan(specs: tuple[str, ...], verbose: bool, **wish: Any) -> None:
     """Tell what `run` would do with SPECS, and why; compute nothing."""
@@ -178,7 +136,7 @@ def plan(specs: tuple[str, ...], verbose: bool, **wish: Any) -> None:
 
 
 @cli.command()
-@_spec_options
+@spec_options
 @click.option("--format", "form", type=click.Choice(["text", "github", "json"]), default="text",
               help="How problems are told: to people, as GitHub annotations, as JSON.")  # fmt: skip
 def validate(specs: tuple[Path, ...], form: str, **wish: Any) -> None:
@@ -195,7 +153,7 @@ def validate(specs: tuple[Path, ...], form: str, **wish: Any) -> None:
 
 @cli.command("list")
 @click.argument("family", required=False, shell_complete=completion.families)
-@cli_tools.PROJECT
+@PROJECT
 def list_plugins(family: str | None, project: Path) -> None:
     """List the plugins, of one FAMILY or of all; nothing is imported."""
     from runner.catalogue import listing
@@ -205,7 +163,7 @@ def list_plugins(family: str | None, project: Path) -> None:
 
 @cli.command()
 @click.argument("plugin", shell_complete=completion.plugins)
-@cli_tools.PROJECT
+@PROJECT
 def show(plugin: str, project: Path) -> None:
     """Show a PLUGIN (`llc` or `probes/llc`): parameters, ports, output, columns, source."""
     from runner.catalogue import description

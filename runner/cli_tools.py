@@ -6,16 +6,15 @@ Everything heavy is imported by the command that needs it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import click
 
+from runner.cli_options import PROJECT, F
 from runner.completion import plugins_of
 from runner.spec import FAMILY_KEYS
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def tell_faults(files: Sequence[Path], form: str, wish: Mapping[str, Any]) -> bool:
@@ -39,12 +38,6 @@ def tell_faults(files: Sequence[Path], form: str, wish: Mapping[str, Any]) -> bo
         for line in as_github(found):
             click.echo(line)
     return bool(found)
-
-
-PROJECT = click.option(
-    "--project", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path(),
-    metavar="DIR", help="Project folder.",
-)  # fmt: skip
 
 
 @click.command()
