@@ -7,11 +7,12 @@ import os
 import re
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.errors import StoreError
+from runner.errors import StoreError, StoreFullError
 from runner.execute import BLOCKED, CACHED, FAILED, NOT_RUN, PASSED, Options, Result, Run
 from runner.plan import Plan
 from runner.planner import build, check
@@ -145,9 +146,10 @@ def place_partial(journey: Journey, run: Run) -> list[Partial]:
     from runner.partial import draw
 
     found = []
-    for partial, content in draw(journey, waiting, run.token):
-        place_content(content, journey.views, partial.view)
-        found.append(partial)
+    with suppress(StoreFullError):  # what has no room now can be drawn when there is some
+        for partial, content in draw(journey, waiting, run.token):
+            place_content(content, journey.views, partial.view)
+            found.append(partial)
     return found
 
 

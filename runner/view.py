@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from runner.errors import StoreError
+from runner.store import write_error
 
 RESERVED = ("run.json", "report.html", "report.md", "failed", "runs")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]+\Z")
@@ -97,5 +98,5 @@ def _placed(folder: Path, name: str, fill: Callable[[Path], object]) -> Path:
         fill(aside)
         aside.replace(target)
     except OSError as error:
-        raise StoreError(f"cannot write the view {target}: {error.strerror or error}") from error
+        raise write_error(target, error) from error
     return target

@@ -166,7 +166,7 @@ path = "p.txt"
     assert "the disk is full; free some space" in done.out + done.err or (
         "No space left on device; free some space" in done.err
     )
-    first = world.calls()
+    first = [call for call in world.calls() if call.startswith("draw")]
     assert 1 < len(first) < 10  # once there is no room, nothing more is begun
     assert "not run" in done.out
     subprocess.run(["mount", "-o", "remount,size=8m", small_disk], check=True)
@@ -174,7 +174,7 @@ path = "p.txt"
     assert done.code == 0, done.out + done.err
     again = world.calls()
     assert "page p.txt" in again
-    assert len(again) <= 12 - len(first)
+    assert sum(call.startswith("draw") for call in again) == 10 - (len(first) - 1)
     store = small_disk / "a" / ".store"
     assert list((store / "aside").iterdir()) == []
     assert not (store / "damaged").exists()
