@@ -1,4 +1,4 @@
-"""The same call for many items at once, in threads that never keep a process from ending."""
+"""Calls in threads that keep no process from ending: many at once, or one for a limited time."""
 
 from __future__ import annotations
 
@@ -45,3 +45,27 @@ def together(call: Callable[[Item], Answer], items: Iterable[Item]) -> dict[Item
     if errors:
         raise errors[0]
     return answers
+
+
+def within(seconds: float, call: Callable[[], Answer]) -> Answer:
+    """Return what a call gives, or raise its error; one that takes too long is left to itself.
+
+    Raises: TimeoutError.
+    """
+    answers: list[Answer] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            answers.append(call())
+        except BaseException as error:  # raised again below
+            errors.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not answers:
+        raise TimeoutError(f"no answer within {seconds:.0f} s")
+    return answers[0]

@@ -14,10 +14,13 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from runner.errors import UsageError
+from runner.parallel import within
 from runner.patience import AbsentError, Patience, RefusedError
 
 T = TypeVar("T")
 
+LIMIT = 30.0  # seconds for a request, besides those for its content
+SLOWEST = 20e3  # bytes per second: a request that is slower is not waited for
 CHUNK = 8 * 2**20  # bytes of one request: bounds memory and what a cut connection costs
 
 # A put is whole or absent here; everywhere else content is sent aside and moved into place.
@@ -86,7 +89,7 @@ class Transport:
             def call(start: int = start, end: int = end) -> bytes:
                 return self._piece(path, start, end)
 
-            piece = self._ask(f"read {path}", call)
+            piece = self._ask(f"read {path}", call, end - start)
             yield piece
             if len(piece) < end - start:
                 return
@@ -94,8 +97,9 @@ class Transport:
     def write(self, path: str, content: bytes | Path) -> None:
         """Put a whole file in place, over one that is there; no reader sees a part of it."""
         put = self._put if self._protocol in _ATOMIC else self._put_aside
+        length = len(content) if isinstance(content, bytes) else content.stat().st_size
         try:
-            self._ask(f"write {path}", lambda: put(self._at(path), content))
+            self._ask(f"write {path}", lambda: put(self._at(path), content), length)
         except AbsentError as error:  # no such bucket
             raise RefusedError(str(error)) from error
 
@@ -140,10 +144,12 @@ class Transport:
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}"
 
-    def _ask(self, what: str, call: Callable[[], T]) -> T:
+    def _ask(self, what: str, call: Callable[[], T], length: int = 0) -> T:
+        """Make a request, with `length` bytes of content, for as long as Patience has it."""
+
         def opened() -> T:
             self._open()
-            return call()
+            return within(LIMIT + length / SLOWEST, call)
 
         return self._patience.ask(what, opened)
 
@@ -172,7 +178,8 @@ def _defaults(protocol: str) -> dict[str, Any]:
     from fsspec.config import conf
 
     own = conf.get(protocol, {}).get("config_kwargs", {})
-    return {"config_kwargs": {**_S3, "retries": {"total_max_attempts": 1}, **own}}
+    retries = {"total_max_attempts": 1}
+    return {"max_concurrency": 3, "config_kwargs": {**_S3, "retries": retries, **own}}
 
 
 def _shown(url: str) -> tuple[str, list[str]]:

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from runner.parallel import THREADS, together
+from runner.parallel import THREADS, together, within
 
 
 def test_each_item_is_called_once_and_has_its_answer() -> None:
@@ -45,8 +45,22 @@ def test_the_first_error_is_raised_and_stops_the_rest() -> None:
 
 def test_a_process_ends_while_calls_are_under_way() -> None:
     code = (
-        "import threading; from runner.parallel import together\n"
+        "import threading; from runner.parallel import together, within\n"
         "call = lambda _: threading.Event().wait()\n"
         "threading.Thread(target=together, args=(call, range(99)), daemon=True).start()\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+def test_a_call_in_time_gives_its_answer_or_its_error() -> None:
+    assert within(20, lambda: "answer") == "answer"
+    assert within(20, lambda: None) is None
+    with pytest.raises(ZeroDivisionError):
+        within(20, lambda: 1 / 0)
+
+
+def test_a_call_that_takes_too_long_is_not_waited_for() -> None:
+    never = threading.Event()
+    with pytest.raises(TimeoutError, match="no answer within 0 s"):
+        within(0.01, never.wait)
+    never.set()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.patience import AbsentError, RefusedError
+from runner.patience import AbsentError, RefusedError, UnreachableError
 from runner.transport import Transport
 
 
@@ -100,6 +100,25 @@ def test_threads_that_come_at_once_open_it_once(
     for thread in threads:
         thread.join()
     assert len(opened) == 1
+
+
+def test_a_file_system_that_never_answers_is_not_waited_for(
+    transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport.write("records/a", b"bytes")
+    never = threading.Event()
+    monkeypatch.setattr("runner.transport.LIMIT", 0.01)
+    monkeypatch.setattr("runner.patience.FIRST_WAIT", 0.001)
+    for name in ("ls", "info", "cat_file"):
+        monkeypatch.setattr(transport._files, name, lambda *_, **__: never.wait())
+    for request in (
+        lambda: transport.sizes("records"),
+        lambda: transport.size("records/a"),
+        lambda: read(transport, "records/a", 1),
+    ):
+        with pytest.raises(UnreachableError, match="TimeoutError: no answer within"):
+            request()
+    never.set()
 
 
 def test_an_unknown_protocol_is_refused() -> None:
