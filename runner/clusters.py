@@ -147,7 +147,8 @@ def queue(kind: str) -> Any:
     """Return a batch queue's cluster of dask-jobqueue, without jobs yet.
 
     All comes from Dask's configuration, `jobqueue.KIND`. Where that says nothing of processes, a
-    job has one for each core: a parcel takes one thread.
+    job has one for each core: a parcel takes one thread. Where it names a folder for certificates
+    (`shared-temp-directory`), what is sent is encrypted and nobody else can use the workers.
 
     Raises: PoolError when dask-jobqueue or a needed value is not there.
     """
@@ -165,6 +166,7 @@ def queue(kind: str) -> Any:
     return cls(
         processes=given.get("processes") or given["cores"],
         job_script_prologue=[*(given.get("job-script-prologue") or []), *exports],
+        security=True if given.get("shared-temp-directory") else None,
     )
 
 

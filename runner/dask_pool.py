@@ -142,6 +142,10 @@ class DaskPool:
         self._send_waiting()
         return future
 
+    def capacity(self) -> int:
+        """Return how many workers compute parcels now; one where they are yet to come."""
+        return max(1, len(self._hands))
+
     def describe(self) -> str:
         """Return where parcels are computed, for people."""
         count = len(self._hands)

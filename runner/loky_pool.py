@@ -117,6 +117,10 @@ class LokyPool:
         else:
             give(future, None, error)
 
+    def capacity(self) -> int:
+        """Return how many parcels of one thread are computed at a time."""
+        return self.count
+
     def describe(self) -> str:
         """Return where parcels are computed, for people."""
         return f"{self.count} worker processes"
