@@ -7,7 +7,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 from runner.compute import FULL, as_done, verdict_of
 from runner.contents import Contents
 from runner.errors import Failure
-from runner.executors import Place, compute_here, executor, stop
+from runner.executors import Place, Pool, PoolError, WorkerLost, open_pool, settled
 from runner.limit import limited
 from runner.parcels import Group, Pace, groups, identified, parcel
 from runner.plan import Node, Plan
@@ -28,7 +28,6 @@ from runner.work import Done, Parcel
 
 PASSED, CACHED, FAILED, BLOCKED, NOT_RUN = "passed", "cached", "failed", "blocked", "not run"
 LOOK_AGAIN = 0.3  # seconds between looks at what other runs are computing
-_TRIES = 2  # of a group whose worker was killed
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,7 @@ class Options:
     stop_after: int | None = None  # failures; None: never
     strict: bool = False  # whether a refuted hypothesis makes the run fail
     time_limit: float | None = None  # seconds after which what runs is stopped; None: never
+    dask: str = ""  # the cluster to compute on, as `--dask` has it
 
 
 @dataclass
@@ -152,12 +152,11 @@ class Run:
 
 
 class _Loop:
-    """Submits groups whose inputs are there, at most as many as there are workers."""
+    """Submits groups whose inputs are there, as many as the pool has room for."""
 
     def __init__(self, run: Run, missing: dict[str, Node]) -> None:
         self.run = run
         self.missing = missing
-        self.pool: Executor | None = None
         self.failures = 0
         self.looked = 0.0  # when it was last seen what other runs are at
         self.full = False  # whether there is no space left to store results in
@@ -179,8 +178,18 @@ class _Loop:
             if not needs:
                 heapq.heappush(self.ready, (number, group))
 
+    @cached_property
+    def pool(self) -> Pool:
+        """Where groups are computed; opened for the first one."""
+        run = self.run
+        place = Place(run.store.folder, run.registry, run.token, run.progress)
+        return open_pool(run.options.workers, place, run.options.dask)
+
     def work(self) -> None:
-        """Run until nothing is ready or running, enough has failed, or the disk is full."""
+        """Run until nothing is ready or running, enough has failed, or the disk is full.
+
+        Raises: PoolError when nothing can be computed any more.
+        """
         limit = self.run.options.stop_after
         while self.ready or self.running or self.elsewhere:
             if limit is not None and self.failures >= limit:
@@ -188,13 +197,10 @@ class _Loop:
             if self.full:
                 return
             self._submit()
-            if self.running:
-                finished, _ = wait(self.running, timeout=0.2, return_when=FIRST_COMPLETED)
-                # Successes first: one broken worker takes the futures of all others along.
-                for future in sorted(finished, key=lambda f: f.exception() is not None):
-                    if future in self.running:
-                        self._finish(future)
-            elif self.elsewhere and not self.ready:
+            if self.running or self.ready:
+                for future in settled(self.running, 0.2):
+                    self._finish(future)
+            elif self.elsewhere:
                 time.sleep(0.1)
             if self.elsewhere:
                 self._look_elsewhere()
@@ -206,34 +212,30 @@ class _Loop:
 
     def stop(self) -> None:
         """End the workers."""
-        if self.pool is not None:
-            stop(self.pool)
+        if "pool" in self.__dict__:
+            self.pool.stop()
 
     # -- handing over --------------------------------------------------------------------------
 
     def _submit(self) -> None:
-        workers = self.run.options.workers
-        if any(n in self.tries for numbers in self.running.values() for n in numbers):
-            return
-        busy = sum(min(self.groups[n[0]].threads, workers) for n in self.running.values())
+        """Submit what there is room for; what needs a GPU does not hold up what needs none."""
+        full: list[tuple[int, Group]] = []
+        refused: set[tuple[int, int, bool]] = set()
         while self.ready:
             number, group = self.ready[0]
-            need = min(group.threads, workers)
-            suspect = number in self.tries  # runs alone, so that it is known who kills workers
-            if busy + need > workers or (suspect and self.running):
-                return
-            numbers, handed = self._next(suspect)
-            if handed is None:
+            alone = number in self.tries
+            needs = (group.threads, group.gpu, alone)
+            if needs in refused or not self.pool.room(*needs):
+                refused.add(needs)
+                full.append(heapq.heappop(self.ready))
+                if group.gpu == 0 and not alone:
+                    break  # what asks for least has no room
                 continue
-            busy += need
-            if self.pool is None:
-                self.pool = executor(workers)
-            place = Place(
-                self.run.store.folder, self.run.registry, self.run.token, self.run.progress
-            )
-            self.running[self.pool.submit(compute_here, handed, place)] = numbers
-            if workers == 1 or suspect:
-                return
+            numbers, handed = self._next(alone)
+            if handed is not None:
+                self.running[self.pool.submit(handed, group.gpu, alone)] = numbers
+        for item in full:
+            heapq.heappush(self.ready, item)
 
     def _next(self, alone: bool) -> tuple[tuple[int, ...], Parcel | None]:
         """Take what is handed over next: a group, or several of one step whose nodes are quick."""
@@ -241,13 +243,13 @@ class _Loop:
         numbers = [number]
         if not (alone or group.fused or self.run.options.stop_after is not None):
             alike = sum(other.step == group.step for _, other in self.ready)
-            size = self.pace.bundle(group.step, alike + 1, self.run.options.workers)
+            size = self.pace.bundle(group.step, alike + 1, self.pool.capacity())
             while len(numbers) < size and self.ready and self.ready[0][1].step == group.step:
                 if self.ready[0][0] in self.tries:
                     break
                 numbers.append(heapq.heappop(self.ready)[0])
         nodes = tuple(node for n in numbers for node in self.groups[n].nodes)
-        whole = Group(group.step, nodes, group.fused, group.threads)
+        whole = replace(group, nodes=nodes)
         handed = parcel(whole, self.run.plan, self.contents, self.run.options.device)
         known = self._known(handed)
         rest = tuple(work for work in handed.works if work.key not in known)
@@ -276,15 +278,21 @@ class _Loop:
 
     def _finish(self, future: Future[list[Done]]) -> None:
         numbers = self.running.pop(future)
-        error = future.exception()
-        if error is not None:
+        try:
+            dones = future.result()
+        except PoolError:
+            raise
+        except WorkerLost as error:
             self._lost(numbers, error)
-            return
-        step = self.groups[numbers[0]].step
-        outcomes = {done.key: done for done in future.result()}
-        self.pace.note(step, [done.seconds for done in outcomes.values() if done.entry])
-        for number in numbers:
-            self._end(number, outcomes)
+        except Exception as error:
+            for number in numbers:
+                self._fail(number, type(error).__name__, f"{error}")
+        else:
+            outcomes = {done.key: done for done in dones}
+            seconds = [done.seconds for done in dones if done.entry]
+            self.pace.note(self.groups[numbers[0]].step, seconds)
+            for number in numbers:
+                self._end(number, outcomes)
 
     def _end(self, number: int, outcomes: dict[str, Done]) -> None:
         left = []
@@ -330,27 +338,19 @@ class _Loop:
 
     # -- trouble -------------------------------------------------------------------------------
 
-    def _lost(self, numbers: tuple[int, ...], error: BaseException) -> None:
-        """Try groups again whose worker died (once, and then alone), else count them as failed."""
-        if type(error).__name__ not in ("TerminatedWorkerError", "BrokenProcessPool"):
-            for number in numbers:
-                self._fail(number, type(error).__name__, f"{error}")
-            return
-        self.stop()
-        self.pool = None
+    def _lost(self, numbers: tuple[int, ...], error: WorkerLost) -> None:
+        """Try groups again whose worker died, else count them as failed."""
         self.run.store.refresh()
-        others = [f for f in self.running if not f.done() or f.exception() is not None]
-        lost = [*numbers, *(n for other in others for n in self.running.pop(other))]
-        for again in sorted(lost):
-            self.tries[again] = self.tries.get(again, 0) + 1
-            self._keep_stored(again)
-            if not self.groups[again].nodes:
+        for number in numbers:
+            self.tries[number] = self.tries.get(number, 0) + 1
+            self._keep_stored(number)
+            if not self.groups[number].nodes:
                 continue
-            if self.tries[again] < _TRIES:
-                heapq.heappush(self.ready, (again, self.groups[again]))
+            if self.tries[number] < self.pool.tries:
+                heapq.heappush(self.ready, (number, self.groups[number]))
             else:
-                cure = "its worker process was killed twice (out of memory?); try fewer workers"
-                self._fail(again, type(error).__name__, cure)
+                message = f"{error}; it was tried {self.tries[number]} times"
+                self._fail(number, type(error).__name__, message)
 
     def _keep_stored(self, number: int) -> None:
         """Note the nodes of a group that their worker had stored before it died."""

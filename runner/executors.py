@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import time
 from collections.abc import Callable, Collection
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from runner.compute import THREAD_VARIABLES, Workshop
 from runner.errors import RunnerError
@@ -71,6 +70,10 @@ class Pool(Protocol):
         The future ends in what became of each node, or in WorkerLost, Unmet, PoolError, or what
         else went wrong with this parcel.
         """
+        ...
+
+    def capacity(self) -> int:
+        """Return how many parcels of one thread are computed at a time, as things stand."""
         ...
 
     def describe(self) -> str:
@@ -176,6 +179,10 @@ class InProcess:
             future.set_exception(error)
         return future
 
+    def capacity(self) -> int:
+        """Return how many parcels are computed at a time."""
+        return 1
+
     def describe(self) -> str:
         """Return where parcels are computed, for people."""
         return "in this process"
@@ -183,40 +190,3 @@ class InProcess:
     def stop(self) -> None:
         """Close this process's workshop: nothing is left running."""
         close_here()
-
-
-def executor(count: int) -> Executor:
-    """Return an executor for `count` parcels at a time; take a new one when a worker died."""
-    for name in THREAD_VARIABLES:  # read by libraries when they load: set before anything does
-        os.environ.setdefault(name, "1")
-    if count == 1:
-        return _Now()
-    from loky import ProcessPoolExecutor
-
-    from runner.loky_pool import start_worker
-
-    pool: Executor = ProcessPoolExecutor(
-        count,
-        initializer=start_worker,
-        initargs=(list(sys.path), os.getpid()),
-        env=dict.fromkeys(THREAD_VARIABLES, "1"),
-    )
-    return pool
-
-
-class _Now(Executor):
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:  # handed to whoever asks for the result
-            future.set_exception(error)
-        return future
-
-
-def stop(pool: Executor) -> None:
-    """End an executor and its workers at once."""
-    if isinstance(pool, _Now):
-        close_here()
-        return
-    pool.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]  # loky's own argument

@@ -30,6 +30,7 @@ class Group:
     nodes: tuple[Node, ...]
     fused: bool
     threads: int
+    gpu: int = 0
 
 
 class Pace:
@@ -67,7 +68,7 @@ def groups(plan: Plan, missing: Mapping[str, Node]) -> Iterator[Group]:
             wanted = tuple(n for n in chunk if n.key in missing and n.key not in taken)
             taken.update(node.key for node in chunk)
             if wanted:
-                yield Group(name, wanted, fused, planned.bound.threads)
+                yield Group(name, wanted, fused, planned.bound.threads, planned.bound.gpu)
 
 
 def _chunks(nodes: list[Node]) -> Iterator[list[Node]]:

@@ -11,6 +11,14 @@ from runner.contents import Contents
 from runner.parcels import Pace, groups, parcel
 from runner.store import Store
 
+MADE = {
+    "run": "r", "at": "2026-01-02T03:04:05Z", "use": "data/points", "device": "cpu", "threads": 1,
+    "host": "h", "pid": 1, "python": "3.11", "versions": {}, "code": {"a.py": "1"},
+}  # fmt: skip
+RECORD = {
+    "recipe": "r", "label": "points", "cell": {}, "parameters": {}, "seed": None, "inputs": {},
+    "objects": {"0" * 64: 1}, "seconds": 0.1, "log": "",
+}  # fmt: skip
 SPEC = """
 title = "t"
 [axes]
@@ -84,8 +92,8 @@ def test_a_parcel_holds_no_values_and_can_be_handed_to_another_process(
     first, second, *_ = groups(plan, {node.key: node for node in plan.nodes()})
     key = first.nodes[0].key
     store = Store(tmp_path)
-    data = {"type": "Dataset", "content": "d"}
-    store.commit({}, [{"key": key, "recipe": "r", "outputs": data, "objects": {}}])
+    data = {"type": "Dataset", "content": "0" * 64, "about": {}}
+    store.commit(MADE, [{**RECORD, "key": key, "outputs": data}])
     store.close()
     handed = parcel(second, plan, Contents(plan, store), "cpu")
     assert [work.label for work in handed.works] == [node.label for node in second.nodes]
