@@ -8,21 +8,32 @@ node a tab and `<key> <recipe> <content> <objects> <body>`. `made` (who, when, w
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from runner.described import check_record
 from runner.errors import StoreError
+from runner.plain import open_plain
 
 Record = dict[str, Any]  # one finished node: key, recipe, content, label, outputs, objects, ...
 Entry = tuple[bytes, bytes]  # one node as it lies in a line: made, and all that follows the key
 _APART = ("key", "recipe", "content", "objects", "made")
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+LINE_MOST = 64 * 2**20  # bytes; a longer line is damaged, and so is all that follows it in its log
+_LOOKS = 3  # at the logs, where some vanish while they are read
+_OBJECT = rb"[0-9a-f]{64}:[0-9]{1,15}"
+# Keys name files and objects are files: nothing but letters and digits may come from a line.
+_NODE = re.compile(
+    rb"[\w-]{1,200} [\w-]{1,200} [\w-]{1,200} (?:-|%b(?:,%b)*) \{" % (_OBJECT, _OBJECT)
+)
 
 
 class Records(Mapping[str, Record]):
@@ -35,16 +46,11 @@ class Records(Mapping[str, Record]):
         self._indexed: list[str] = []  # keys that await being indexed
 
     def __getitem__(self, key: str) -> Record:
-        """Return the record of a key, parsed anew each time: keep it rather than ask twice."""
-        from pydantic_core import from_json
+        """Return the record of a key, parsed anew each time: keep it rather than ask twice.
 
-        made, rest = self._entries[key]
-        recipe, content, objects, body = rest.split(b" ", 3)
-        record: Record = {
-            "key": key, "recipe": recipe.decode(), "content": content.decode().removesuffix("-"),
-            **from_json(body), "objects": sizes(objects), "made": from_json(made),
-        }  # fmt: skip
-        return record
+        Raises: StoreError when it is not what a run writes.
+        """
+        return parsed(key, self._entries[key])
 
     def __iter__(self) -> Iterator[str]:
         """Yield the keys in the order in which they became known."""
@@ -92,6 +98,28 @@ class Records(Mapping[str, Record]):
         self._indexed.clear()
 
 
+def parsed(key: str, entry: Entry) -> Record:
+    """Return a record from its entry.
+
+    Raises: StoreError when it is not what a run writes.
+    """
+    from pydantic_core import from_json
+
+    made, rest = entry
+    recipe, content, objects, body = rest.split(b" ", 3)
+    try:
+        record: Record = {
+            **from_json(body, allow_inf_nan=False),
+            "key": key, "recipe": recipe.decode(), "content": content.decode().removesuffix("-"),
+            "objects": sizes(objects), "made": from_json(made, allow_inf_nan=False),
+        }  # fmt: skip
+        check_record(record)
+    except ValueError as error:
+        cure = "`runner store verify` sets it aside, the next run computes it anew"
+        raise StoreError(f"record {key[:16]} cannot be understood: {error}; {cure}") from error
+    return record
+
+
 def sizes(objects: bytes) -> dict[str, int]:
     """Return digest -> size of the objects field of a line."""
     if objects == b"-":
@@ -130,6 +158,8 @@ def entries_of(line: bytes) -> list[tuple[str, Entry]] | None:
     made, *nodes = body.split(b"\t")
     found = []
     for node in nodes:
+        if not _NODE.match(node):
+            return None
         key, _, rest = node.partition(b" ")
         found.append((key.decode(), (made, rest)))
     return found
@@ -151,36 +181,46 @@ class Logs:
 
         Raises: StoreError when a log cannot be read.
         """
+        for _ in range(_LOOKS):
+            vanished = False
+            for name, path in self.listed():
+                try:
+                    yield from self._news_of(name, path)
+                except FileNotFoundError:  # merged into another one, which is there by now
+                    vanished = True
+            if not vanished:
+                return
+
+    def listed(self) -> list[tuple[str, str]]:
+        """Return name and path of each log, in the order of their names.
+
+        Raises: StoreError when the folder cannot be read.
+        """
         try:
             with os.scandir(self.folder) as entries:
-                logs = sorted((e.name, e.path) for e in entries if e.name.endswith(".jsonl"))
+                return sorted((e.name, e.path) for e in entries if e.name.endswith(".jsonl"))
         except FileNotFoundError:
-            return
+            return []
         except OSError as error:
             raise _unreadable(str(self.folder), error) from error
-        for name, path in logs:
-            yield from self._news_of(name, path)
 
     def _news_of(self, name: str, path: str) -> Iterator[tuple[str, Entry]]:
         start = self._read_to.get(name, 0)
         try:
             if start and os.stat(path).st_size <= start:  # noqa: PTH116  # paths cost time here
                 return
-            with open(path, "rb") as stream:  # noqa: PTH123
-                stream.seek(start)
-                data = stream.read()
+            with open_plain(path) as stream:
+                for end, line in lines_from(stream, start):
+                    self._read_to[name] = end
+                    entries = entries_of(line)
+                    if entries is None:
+                        self.damaged.append(path)
+                    else:
+                        yield from entries
         except FileNotFoundError:
-            return  # merged into another one by `store gc`
+            raise
         except OSError as error:
             raise _unreadable(path, error) from error
-        end = data.rfind(b"\n") + 1  # what follows is being written, or was torn
-        self._read_to[name] = start + end
-        for line in data[:end].splitlines():
-            entries = entries_of(line)
-            if entries is None:
-                self.damaged.append(path)
-            else:
-                yield from entries
 
     def append(self, line: bytes) -> None:
         """Append a line to this process's log, whole or not at all.
@@ -189,6 +229,8 @@ class Logs:
 
         Raises: OSError.
         """
+        if self.own is not None and not os.fstat(self.own.fileno()).st_nlink:
+            self.close()  # this process was silent for so long that its log was merged away
         if self.own is None:
             self.own = self._open()
         end = self.own.seek(0, os.SEEK_END)
@@ -243,5 +285,36 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def lines_from(stream: BinaryIO, start: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the whole lines of a log from a position on, without newlines, each with its end.
+
+    What follows the last newline is being written, or was torn. Where no line ends within
+    `LINE_MOST` bytes, all that is left comes as one damaged line.
+
+    Raises: OSError.
+    """
+    stream.seek(start)
+    while data := _read(stream, LINE_MOST):
+        lines = data.split(b"\n")
+        if len(lines) == 1 and len(data) == LINE_MOST:
+            yield stream.seek(0, os.SEEK_END), b""
+            return
+        for line in lines[:-1]:
+            start += len(line) + 1
+            yield start, line
+        if len(data) < LINE_MOST:
+            return
+        stream.seek(start)
+
+
+def _read(stream: BinaryIO, size: int) -> bytes:
+    parts = []
+    while size and (part := stream.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
 def _unreadable(path: str, error: OSError) -> StoreError:
-    return StoreError(f"cannot read {path}: {error.strerror}; check its rights")
+    cure = "remove it" if error.errno == errno.EINVAL else "check its rights"
+    return StoreError(f"cannot read {path}: {error.strerror}; {cure}")

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from runner.claims import Claims
+from runner.described import DIGEST
 from runner.errors import StoreError, StoreFullError
+from runner.plain import digest_of, is_plain
 from runner.records import Logs, Record, Records, entry_of, line_of, made_of
 
 __all__ = ["Record", "Store"]
@@ -63,13 +65,7 @@ class Store:
         objects = self.records.objects(key)
         if objects is None:
             return False
-        for digest, size in objects.items():
-            try:
-                if self.object_path(digest).stat().st_size != size:
-                    return False
-            except OSError:
-                return False
-        return True
+        return all(is_plain(self.object_path(digest), size) for digest, size in objects.items())
 
     def get(self, key: str) -> Record | None:
         """Return the record of a key whose objects are all there in full length, or None."""
@@ -92,12 +88,15 @@ class Store:
         Raises: StoreError when it is missing or its content has changed; it is then set aside, so
         that the next run computes it again.
         """
+        if not DIGEST.fullmatch(digest):
+            raise StoreError(
+                f"{digest[:80]!r} is no digest; `runner store verify` finds whose it is"
+            )
         path = self.object_path(digest)
         if digest in self._verified:
             return path
         try:
-            with path.open("rb") as stream:
-                found = hashlib.file_digest(stream, "sha256").hexdigest()
+            found = digest_of(path)
         except OSError as error:
             message = f"cannot read object {digest[:12]}: {error.strerror}; run again to compute it"
             raise StoreError(message) from error
@@ -132,7 +131,7 @@ class Store:
         """
         digest = hashlib.sha256(content).hexdigest()
         path = self.object_path(digest)
-        if not self._is_there(path, len(content)):
+        if not (is_plain(path, len(content)) and digest_of(path) == digest):
             aside = self.aside()
             try:
                 with aside.open("wb") as stream:
@@ -150,16 +149,6 @@ class Store:
                 raise
         self._verified.add(digest)
         return digest, len(content)
-
-    def _is_there(self, path: Path, size: int) -> bool:
-        """Whether an equal object is there; one of another length or content is replaced."""
-        try:
-            if path.stat().st_size != size:
-                return False
-        except OSError:
-            return False
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest() == path.name
 
     def commit(self, made: bytes | Mapping[str, Any], records: Iterable[Record]) -> None:
         """Write finished nodes as one line and make them durable: all of them or none.
@@ -192,6 +181,8 @@ class Store:
         """
         entries = {record["key"]: entry_of(made, record) for record in records}
         try:
+            if self.logs.own is None:
+                self.claims.live()  # no log is merged away while its process lives
             self.logs.append(line_of(made, entries.items()))
         except OSError as error:
             raise write_error(self.logs.folder, error) from error

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,10 @@ from runner.errors import StoreError, StoreFullError
 from runner.records import made_of
 from runner.store import Record, Store
 
-MADE = {"run": "r", "code": {"a.py": "1"}, "versions": {}}
+MADE = {
+    "run": "r", "at": "2026-01-02T03:04:05Z", "use": "probes/value", "device": "cpu", "threads": 1,
+    "host": "h", "pid": 1, "python": "3.11", "versions": {}, "code": {"a.py": "1"},
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -31,7 +33,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def record(key: str, objects: dict[str, int] | None = None, recipe: str = "r") -> Record:
-    return {"key": key, "recipe": recipe, "outputs": {"value": key}, "objects": objects or {}}
+    return {
+        "key": key, "recipe": recipe, "label": key, "cell": {}, "parameters": {}, "seed": None,
+        "inputs": {}, "outputs": {"type": "Model", "use": key, "parameters": {}},
+        "objects": objects or {}, "seconds": 0.1, "log": "",
+    }  # fmt: skip
 
 
 def commit(store: Store, *keys: str) -> None:
@@ -191,11 +197,12 @@ def test_a_record_with_nan_is_refused_and_nothing_is_written(store: Store) -> No
 def test_processes_that_append_at_once_lose_nothing(store: Store) -> None:
     code = (
         "import sys; from pathlib import Path; from runner.store import Store\n"
+        f"made, like = {MADE!r}, {record('k')!r}\n"
         "s = Store(Path(sys.argv[1])); n = sys.argv[2]\n"
         "for i in range(30):\n"
         "    d, z = s.put(f'{i}'.encode() * 2000)\n"
         "    s.refresh(); s.clean()\n"
-        "    s.commit({'by': n}, [dict(key=f'{n}-{i}', recipe='r', objects={d: z}, outputs={})])\n"
+        "    s.commit(made, [dict(like, key=f'{n}-{i}', objects={d: z})])\n"
     )
     root = Path(__file__).parents[2]
     workers = [
@@ -538,7 +545,7 @@ def test_a_node_is_adopted_with_its_own_name_and_the_others_result(store: Store)
         found = seen.get("new")
         assert found is not None
         assert (found["recipe"], found["label"], found["same"]) == ("s", "b", "old")
-        assert found["outputs"] == {"value": "old"}
+        assert found["outputs"] == record("old")["outputs"]
         assert found["objects"] == {digest: size}
         assert found["made"] == MADE
         assert seen.records.of_content("d") == "new"
