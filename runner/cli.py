@@ -52,7 +52,12 @@ def cli() -> None:
               help="List the ids of the selected nodes; run nothing.")  # fmt: skip
 @click.option("-n", "workers", type=click.IntRange(1), metavar="N",
               help="Worker processes (default: the number of cores).")  # fmt: skip
+@click.option("--dask", metavar="CLUSTER",
+              help="Compute on Dask workers: tcp://HOST:PORT, a scheduler file, local:N, slurm:N, "
+              "pbs:N, kubernetes:N ...")  # fmt: skip
 @click.option("--device", default="cpu", show_default=True, help="Where numerics run: cpu, cuda.")
+@click.option("--time-limit", metavar="TIME",
+              help="Stop after 2h, 90m, 45s ...; draw what there is; end with 3.")  # fmt: skip
 @click.option("-x", "first", is_flag=True, help="Stop at the first failure.")
 @click.option("--maxfail", type=click.IntRange(1), metavar="N", help="Stop after N failures.")
 @click.option("--strict", is_flag=True, help="A refuted hypothesis makes the run fail.")
@@ -68,7 +73,9 @@ def run(  # noqa: PLR0917  # one argument for each option
     specs: tuple[str, ...],
     collect_only: bool,
     workers: int | None,
+    dask: str | None,
     device: str,
+    time_limit: str | None,
     first: bool,
     maxfail: int | None,
     strict: bool,
@@ -91,7 +98,9 @@ def run(  # noqa: PLR0917  # one argument for each option
     from runner.terminal import colours
 
     limit = 1 if first else maxfail
-    options = Options(workers or os.cpu_count() or 1, device, limit, strict)
+    _check_dask(dask, workers)
+    count = workers or os.cpu_count() or 1
+    options = Options(count, device, limit, strict, _seconds(time_limit), dask or "")
     telling = Telling(colours(), said(wish, device), strict)
     click.get_current_context().color = telling.colour or None  # FORCE_COLOR reaches click's echo
     manner = Manner(verbose, quiet, durations, telling, junitxml, json_file)
@@ -100,7 +109,8 @@ def run(  # noqa: PLR0917  # one argument for each option
             check_writable(report)
     except RunnerError as error:
         _fail(error)
-    _check_device(device)
+    if not dask or dask.startswith("local:"):  # else it is the workers that must have it
+        _check_device(device)
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         found = _found(specs, wish)
@@ -116,6 +126,7 @@ def run(  # noqa: PLR0917  # one argument for each option
 @click.option("-v", "--verbose", is_flag=True, help="A line for each node.")
 def plan(specs: tuple[str, ...], verbose: bool, **wish: Any) -> None:
     """Tell what `run` would do with SPECS, and why; compute nothing."""
+    from runner.estimate import time_lines
     from runner.session import chosen_of, tell_nothing
     from runner.wording import plan_lines, version_warnings
 
@@ -130,6 +141,8 @@ def plan(specs: tuple[str, ...], verbose: bool, **wish: Any) -> None:
         except RunnerError as error:
             _fail(error)
         for line in plan_lines(journey.plan, journey.store, verbose, choice):
+            click.echo(line)
+        for line in time_lines(journey, choice):
             click.echo(line)
         for line in version_warnings(journey.plan, journey.store):
             click.echo(line, err=True)
@@ -169,6 +182,15 @@ def show(plugin: str, project: Path) -> None:
     from runner.catalogue import description
 
     _print(lambda: description(project, plugin))
+
+
+def _seconds(text: str | None) -> float | None:
+    from runner.limit import seconds_of
+
+    try:
+        return None if text is None else seconds_of(text)
+    except UsageError as error:
+        _fail(UsageError(f"--time-limit: {error}"))
 
 
 def _print(lines: Callable[[], Sequence[str]]) -> None:
@@ -240,6 +262,19 @@ def _print_problems(error: SpecError, path: Path) -> None:
 
     for line in problems(error, path):
         click.echo(line, err=True)
+
+
+def _check_dask(dask: str | None, workers: int | None) -> None:
+    if dask is None:
+        return
+    from runner.clusters import asked
+
+    if workers is not None:
+        _fail(UsageError("-n and --dask both say where nodes are computed; give one of them"))
+    try:
+        asked(dask)
+    except RunnerError as error:
+        _fail(error)
 
 
 def _check_device(device: str) -> None:

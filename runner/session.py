@@ -17,9 +17,9 @@ from runner.ledger import Ended, write_json, write_junit
 from runner.report import PLAIN, Telling, failures, slowest, verdicts
 from runner.select import Choice
 from runner.terminal import watcher
-from runner.wording import near_path, summary
+from runner.wording import near_path, span, summary
 
-EXIT_FAILED, EXIT_NOTHING, EXIT_INTERRUPTED = 1, 5, 130
+EXIT_FAILED, EXIT_TIME, EXIT_NOTHING, EXIT_INTERRUPTED = 1, 3, 5, 130
 Found = Sequence[tuple[Journey, Choice]]
 
 
@@ -79,6 +79,7 @@ def run_all(found: Found, options: Options, manner: Manner) -> int:
         return collect(found, manner)
     code = failed = 0
     ended: list[Ended] = []
+    started = time.monotonic()
     for position, (journey, choice) in enumerate(chosen):
         rest = options
         if options.stop_after is not None:
@@ -87,7 +88,10 @@ def run_all(found: Found, options: Options, manner: Manner) -> int:
                 specs = f"{_counted(left, 'spec')} {'were' if left > 1 else 'was'}"
                 click.echo(f"stopped after {_counted(failed, 'failure')}: {specs} not run")
                 break
-            rest = replace(options, stop_after=options.stop_after - failed)
+            rest = replace(rest, stop_after=options.stop_after - failed)
+        if options.time_limit is not None:
+            left_over = options.time_limit - (time.monotonic() - started)
+            rest = replace(rest, time_limit=max(0.01, left_over))
         if len(chosen) > 1 or not manner.quiet:
             click.echo(f"{near_path(journey.spec.path)}: {journey.spec.title}")
         if choice.note and not manner.quiet:
@@ -98,6 +102,10 @@ def run_all(found: Found, options: Options, manner: Manner) -> int:
         results = one.run.results.values() if one.run else []
         failed += sum(one.run is not None and one.run.fails(result) for result in results)
         failed += one.run is None
+        if one.run and one.run.timed_out:
+            limit = f"the time limit of {span(options.time_limit or 0)} is reached"
+            click.echo(f"{limit}; run the same command again to go on", err=True)
+            break
         if code == EXIT_INTERRUPTED:
             break
     if manner.durations is not None:
@@ -149,6 +157,8 @@ def _run_one(
     failed = any(map(run.fails, run.results.values()))
     line = summary(run.results.values(), elapsed(started), choice)
     click.echo(telling.paint(line, "red" if failed else "green"))
+    if run.timed_out:
+        return ended, EXIT_FAILED if failed else EXIT_TIME
     if run.interrupted:
         click.echo("interrupted; run the same command again to go on", err=True)
         return ended, EXIT_INTERRUPTED
@@ -160,6 +170,8 @@ def _echo_views(journey: Journey, run: Run) -> None:
     views = [view for result in done for view in result.node.views]
     if views:
         click.echo(f"{_counted(len(views), 'view')} in {near_path(journey.views)}/")
+    for partial in run.partial:
+        click.echo(f"drawn with holes: {partial}")
 
 
 def _counted(count: int, word: str) -> str:

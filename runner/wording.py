@@ -14,7 +14,15 @@ from runner.plan import Plan, Planned
 from runner.select import Choice, needed
 from runner.store import Store
 
-__all__ = ["changed_files", "near_path", "plan_lines", "problems", "summary", "version_warnings"]
+__all__ = [
+    "changed_files",
+    "near_path",
+    "plan_lines",
+    "problems",
+    "span",
+    "summary",
+    "version_warnings",
+]
 _ORDER = (PASSED, CACHED, FAILED, BLOCKED, NOT_RUN)
 
 
@@ -123,3 +131,14 @@ def version_warnings(plan: Plan, store: Store) -> list[str]:
         f"warning: some cached nodes were computed with torch {other}, this is torch {here}"
         for other in sorted(others - {here})
     ]
+
+
+def span(seconds: float) -> str:
+    """Return a length of time for people: `45 s`, `12 min`, `3.4 h`, `2.1 days`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 172_800:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86_400:.1f} days"
