@@ -5,11 +5,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import socket
-import uuid
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.errors import StoreError
@@ -25,10 +24,14 @@ class DamagedError(RemoteError):
 
 @dataclass(frozen=True)
 class Arrival:
-    """Brings files of a remote to their places; `aside` lies in the file system of these places."""
+    """Brings files of a remote to their places.
+
+    `aside` returns a fresh path for a file being written, in the file system of these places.
+    """
 
     transport: Transport
-    aside: Path
+    aside: Callable[[], Path]
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def bring(self, path: str, digest: str, size: int, place: Path) -> None:
         """Download a file of known sha256 and size in bytes, durable when this returns.
@@ -49,10 +52,10 @@ class Arrival:
 
         Raises: StoreError when the disk is full or may not be written.
         """
-        aside = self.aside / f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        with self._lock:
+            aside = self.aside()
         try:
-            for folder in (aside.parent, place.parent):
-                folder.mkdir(parents=True, exist_ok=True)
+            place.parent.mkdir(parents=True, exist_ok=True)
             with aside.open("xb") as stream:
                 for piece in pieces:
                     stream.write(piece)

@@ -1,137 +1,161 @@
 """What the local logs hold and a remote does not yet: found again after any end of a run.
 
-The logs themselves are the outbox; beside them stands how far each was sent. Two runs that send at
-once may send a line twice, which readers do not notice.
+The logs themselves are the outbox; beside them stands how far each was sent. Where that is lost, or
+logs were merged into a new one, nodes that the remote is known to have are not sent again. Two runs
+that send at once may send a line twice, which readers do not notice.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.errors import StoreError
+from runner.plain import open_plain
+from runner.records import Entry, Logs, entries_of, line_of, lines_from, sizes
 from runner.remote import Place, Remote
-from runner.segments import LINE_MOST
 
 BATCH_MOST = 64 * 2**20  # bytes of lines and objects after which a segment is closed
 
-ObjectsOf = Callable[[bytes], Mapping[str, int] | None]  # None: the line is damaged
+Node = tuple[str, Entry]  # key and entry of a finished node
 
 
 @dataclass(frozen=True)
 class Pushed:
-    """What was sent: numbers of lines and objects, `size` of the lines in bytes.
+    """What was sent: numbers of nodes and of their objects, `size` of the lines in bytes.
 
     `busy` means that another process is sending, and that this one sent nothing.
     """
 
-    lines: int = 0
+    nodes: int = 0
     objects: int = 0
     size: int = 0
     busy: bool = False
 
 
-@dataclass(frozen=True)
-class _Line:
-    log: str
-    end: int  # position in the log after the line
-    text: bytes  # with its newline
+@dataclass
+class _Batch:
+    """What goes into one segment."""
+
+    lines: list[tuple[bytes, list[Node]]] = field(default_factory=list)  # without newline
+    objects: dict[str, int] = field(default_factory=dict)  # digest -> size in bytes
+    ends: dict[str, int] = field(default_factory=dict)  # log -> position after what is in here
+    size: int = 0  # bytes of lines and objects
+    damaged: int = 0  # lines
+
+    def add(self, line: bytes, nodes: list[Node]) -> None:
+        new = {d: s for node in nodes for d, s in _needs(node).items() if d not in self.objects}
+        self.lines.append((line, nodes))
+        self.objects.update(new)
+        self.size += len(line) + sum(new.values())
 
 
 @dataclass(frozen=True)
 class Outbox:
-    """The lines of the logs in folder `records` that a remote has not got.
+    """The nodes in the logs of folder `records` that a remote has not got.
 
-    `objects_of` names the objects of a line (given without newline) with their sizes in bytes, or
-    says None where the line is damaged; `place` says where an object lies.
+    `place` says where an object lies in the local store.
     """
 
     remote: Remote
     records: Path
-    objects_of: ObjectsOf
     place: Place
 
     def outstanding(self) -> int:
-        """Return how many bytes of lines are still to be sent; asks nothing of the remote."""
-        return sum(len(line.text) for line in self._lines(self._sent_to()))
+        """Return how many bytes of lines may still have to be sent; asks nothing of the remote.
+
+        Raises: StoreError when a log cannot be read.
+        """
+        return sum(len(line) + 1 for _, _, line in self._lines(self._sent_to()))
 
     def push(self, stop: threading.Event | None = None) -> Pushed:
         """Send what is outstanding, in segments; return what was sent.
 
-        A line is left out with a warning where it, or an object that it names, is damaged or gone
+        A node is left out with a warning where its line, or one of its objects, is damaged or gone
         here and not at the remote either. Once `stop` is set no further request is begun.
 
         Raises: RefusedError; UnreachableError, also when stopped; StoreError when the local disk
-        cannot be written.
+        cannot be read or written.
         """
         with self._alone() as alone:
             if not alone:
                 return Pushed(busy=True)
             sent_to = self._sent_to()
-            lines = objects = size = 0
+            nodes = objects = size = 0
             for batch in self._batches(sent_to):
                 part = self._send(batch, stop)
-                sent_to.update({line.log: line.end for line, _ in batch.items})
+                sent_to.update(batch.ends)
                 self._save(sent_to)
-                lines, objects, size = lines + part.lines, objects + part.objects, size + part.size
-            return Pushed(lines, objects, size)
+                nodes, objects, size = nodes + part.nodes, objects + part.objects, size + part.size
+            return Pushed(nodes, objects, size)
 
     def _send(self, batch: _Batch, stop: threading.Event | None) -> Pushed:
         gone = self.remote.upload(batch.objects, self.place, stop)
-        fine = [
-            line.text
-            for line, needs in batch.items
-            if needs is not None and len(line.text) <= LINE_MOST and gone.isdisjoint(needs)
-        ]
-        if len(fine) < len(batch.items):
+        sent, lost, text = 0, 0, []
+        for line, nodes in batch.lines:
+            whole = [node for node in nodes if gone.isdisjoint(_needs(node))]
+            sent, lost = sent + len(whole), lost + len(nodes) - len(whole)
+            if whole:
+                made = whole[0][1][0]
+                text.append(line + b"\n" if whole == nodes else line_of(made, whole))
+        if lost or batch.damaged:
             self.remote.warn(
-                f"{self.remote.shown}: {len(batch.items) - len(fine)} of {len(batch.items)} lines "
-                f"in {self.records} are not shared: they, or objects they name, are damaged here; "
-                "run again to compute those nodes anew"
+                f"{self.remote.shown}: {lost} nodes with damaged objects and {batch.damaged} "
+                f"damaged lines in {self.records} are not shared; run again to compute them anew"
             )
-        text = b"".join(fine)
-        if text:
-            self.remote.append(text)
-        return Pushed(len(fine), len(batch.objects) - len(gone), len(text))
+        content = b"".join(text)
+        if content:
+            self.remote.append(content)
+        return Pushed(sent, len(batch.objects) - len(gone), len(content))
 
     def _batches(self, sent_to: Mapping[str, int]) -> Iterator[_Batch]:
-        batch = _Batch()
-        for line in self._lines(sent_to):
-            batch.add(line, self.objects_of(line.text[:-1]))
+        """Yield what is to be sent; every batch moves on, even one with nothing in it."""
+        batch, known = _Batch(), None
+        for log, end, line in self._lines(sent_to):
+            if known is None:
+                known = self._known()
+            nodes = entries_of(line)
+            batch.ends[log] = end
+            if nodes is None:
+                batch.damaged += 1
+            elif any(_mark(node) not in known for node in nodes):
+                batch.add(line, nodes)
             if batch.size >= BATCH_MOST:
                 yield batch
                 batch = _Batch()
-        if batch.items:
+        if batch.ends:
             yield batch
 
-    def _lines(self, sent_to: Mapping[str, int]) -> Iterator[_Line]:
-        for name, size in self._logs():
-            end = sent_to.get(name, 0)
-            if end == size:
-                continue
-            with suppress(FileNotFoundError), (self.records / name).open("rb") as stream:
-                end = end if end < size else 0  # shorter than what was sent: another log
-                stream.seek(end)
-                for text in stream:
-                    if not text.endswith(b"\n"):  # being written, or torn
-                        break
-                    end += len(text)
-                    yield _Line(name, end, text)
+    def _known(self) -> set[bytes]:
+        """Return marks of the nodes that the remote had when it was last asked."""
+        return {_mark(node) for line in self.remote.kept() for node in entries_of(line) or ()}
 
-    def _logs(self) -> Sequence[tuple[str, int]]:
-        with suppress(FileNotFoundError), os.scandir(self.records) as entries:
-            return sorted((e.name, e.stat().st_size) for e in entries if e.name.endswith(".jsonl"))
-        return []
+    def _lines(self, sent_to: Mapping[str, int]) -> Iterator[tuple[str, int, bytes]]:
+        """Yield log, position after the line, and line without newline, of what was not sent."""
+        for name, path in Logs(self.records).listed():
+            start = sent_to.get(name, 0)
+            try:
+                size = Path(path).stat().st_size
+                if size == start:
+                    continue
+                with open_plain(path) as stream:  # shorter than what was sent: another log
+                    for end, line in lines_from(stream, start if start < size else 0):
+                        yield name, end, line
+            except FileNotFoundError:  # merged into another one, which comes later or next time
+                continue
+            except OSError as error:
+                raise StoreError(f"cannot read {path}: {error.strerror}") from error
 
     # -- how far each log was sent ---------------------------------------------------------------
 
     def _sent_to(self) -> dict[str, int]:
-        """Return the position in each log up to which it was sent; lost ones are sent again."""
+        """Return the position in each log up to which it was sent."""
         try:
             content = json.loads((self.remote.folder / "sent.json").read_bytes())
             return {str(name): int(end) for name, end in content.items()}
@@ -139,7 +163,7 @@ class Outbox:
             return {}
 
     def _save(self, sent_to: Mapping[str, int]) -> None:
-        there = dict(self._logs())
+        there = dict(Logs(self.records).listed())
         content = {name: end for name, end in sent_to.items() if name in there}
         self.remote.keep(self.remote.folder / "sent.json", json.dumps(content).encode())
 
@@ -167,16 +191,11 @@ class Outbox:
             os.close(handle)
 
 
-@dataclass
-class _Batch:
-    """Lines that go into one segment, and what they need there."""
+def _needs(node: Node) -> dict[str, int]:
+    """Return digest -> size of the objects of a node."""
+    return sizes(node[1][1].split(b" ", 3)[2])
 
-    items: list[tuple[_Line, Mapping[str, int] | None]] = field(default_factory=list)
-    objects: dict[str, int] = field(default_factory=dict)
-    size: int = 0  # bytes of lines and objects
 
-    def add(self, line: _Line, needs: Mapping[str, int] | None) -> None:
-        self.items.append((line, needs))
-        new = {d: s for d, s in (needs or {}).items() if d not in self.objects}
-        self.objects.update(new)
-        self.size += len(line.text) + sum(new.values())
+def _mark(node: Node) -> bytes:
+    key, (made, rest) = node
+    return hashlib.blake2b(b"\t".join((key.encode(), made, rest)), digest_size=16).digest()

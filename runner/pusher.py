@@ -8,12 +8,13 @@ import time
 from runner.outbox import Outbox
 from runner.patience import RefusedError, UnreachableError
 
-PAUSE = 5.0  # seconds in which lines are gathered for one segment
+PAUSE = 5.0  # seconds in which lines are gathered for the first segment
+PAUSE_MOST = 60.0  # seconds; each segment takes twice as long to gather, so that they stay few
 AFTER_FAILURE = 30.0  # seconds before a remote that did not answer is tried again
 
 
 class Pusher:
-    """A thread that empties an outbox. `pause` is in seconds."""
+    """A thread that empties an outbox. `pause` is in seconds, and doubles with every segment."""
 
     def __init__(self, outbox: Outbox, pause: float = PAUSE) -> None:
         self._outbox = outbox
@@ -46,6 +47,7 @@ class Pusher:
             self._new.wait()
             self._new.clear()
             self._closing.wait(self._pause)
+            self._pause = min(2 * self._pause, PAUSE_MOST)
             last = self._closing.is_set()  # before sending: what came until then is sent
             pause = self._pushed(last)
             if last:

@@ -19,6 +19,7 @@ from typing import Any
 from runner.arrival import Arrival, DamagedError
 from runner.parallel import together
 from runner.patience import RemoteError, UnreachableError
+from runner.plain import digest_of, is_plain, open_plain
 from runner.segments import Segments
 from runner.transport import CHUNK, Transport
 
@@ -28,19 +29,27 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Remote:
-    """The second level of the local store in a folder. It asks nothing before a method needs it.
+    """The second level of a local store. It asks nothing before a method needs it.
 
-    `reasons` says why an object could not be had. Any thread may call the methods.
+    `folder` is the local store's, `aside` returns a fresh path in it for a file being written, and
+    `options` go to fsspec, over those of its own settings. `reasons` says why an object could not
+    be had. Any thread may call the methods.
 
     Raises: UsageError when the text is no URL.
     """
 
-    def __init__(self, url: str, store: Path, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        folder: Path,
+        aside: Callable[[], Path],
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
         self._transport = Transport(url, options)
-        self._arrival = Arrival(self._transport, store / "aside")
+        self._arrival = Arrival(self._transport, aside)
         self.shown = self._transport.shown
         name = hashlib.sha256(self._transport.url.encode()).hexdigest()[:16]
-        self.folder = store / "remote" / name
+        self.folder = folder / "remote" / name
         self._segments = Segments(self._arrival, self.folder / "segments", self.warn)
         self.reasons: dict[str, str] = {}
         self._there: set[str] = set()  # objects known to be at the remote
@@ -79,6 +88,10 @@ class Remote:
         Raises: StoreError when the local disk cannot be written.
         """
         return self._segments.pull()
+
+    def kept(self) -> Iterator[bytes]:
+        """Yield the lines of all segments that are here, which the remote had when last asked."""
+        return self._segments.kept()
 
     def append(self, lines: bytes) -> None:
         """Add committed lines, each ended by a newline; their objects are there already.
@@ -169,12 +182,11 @@ def _path(digest: str) -> str:
 def _whole(path: Path, digest: str, size: int) -> bytes | Path | None:
     """Return a local object, as its path where it is large; None when it is gone or damaged."""
     try:
-        if path.stat().st_size != size:
+        if not is_plain(path, size):
             return None
-        with path.open("rb") as stream:
-            if size > CHUNK:
-                right = hashlib.file_digest(stream, "sha256").hexdigest() == digest
-                return path if right else None
+        if size > CHUNK:
+            return path if digest_of(path) == digest else None
+        with open_plain(path) as stream:
             content = stream.read()
     except OSError:
         return None

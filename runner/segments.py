@@ -18,9 +18,9 @@ from pathlib import Path
 from runner.arrival import Arrival, DamagedError
 from runner.parallel import together
 from runner.patience import AbsentError, RemoteError
+from runner.records import LINE_MOST
 
 SEGMENT_MOST = 256 * 2**20  # bytes; a longer one is not read
-LINE_MOST = 64 * 2**20  # bytes; a longer line is neither sent nor read
 _NAME = re.compile(r"\d{8}T\d{6}-[0-9a-f]{16}-([0-9a-f]{64})\.jsonl")
 
 
@@ -51,6 +51,11 @@ class Segments:
                         yield line
             if not vanished:
                 return
+
+    def kept(self) -> Iterator[bytes]:
+        """Yield the lines of all segments that are here; asks nothing of the remote."""
+        for name in sorted(self._kept()):
+            yield from (line for line in (self._read(name) or b"").split(b"\n") if line)
 
     def append(self, lines: bytes) -> None:
         """Add lines that the local store knows; see `Remote.append`."""

@@ -6,35 +6,35 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runner.errors import StoreError
 from runner.outbox import Outbox, Pushed
 from runner.patience import UnreachableError
+from runner.records import Records, entries_of, entry_of, line_of
 from runner.remote import Remote
+from runner.store import Store
 
 
-def objects_of(line: bytes) -> Mapping[str, int] | None:
-    """Read a line of the form `<name> {digest: size}`; damaged ones say so."""
-    if line.startswith(b"damaged"):
-        return None
-    objects: dict[str, int] = json.loads(line.partition(b" ")[2])
-    return objects
+def record(name: str, objects: dict[str, int]) -> dict[str, Any]:
+    return {"key": name, "recipe": "r", "outputs": {}, "objects": objects}
 
 
 @dataclass(frozen=True)
 class Local:
-    """A local store with logs, before a remote."""
+    """A local store before a remote."""
 
     folder: Path
     url: str
@@ -43,25 +43,44 @@ class Local:
     def records(self) -> Path:
         return self.folder / "records"
 
-    def at(self, digest: str) -> Path:
-        return self.folder / "objects" / digest
+    @property
+    def at(self) -> Callable[[str], Path]:
+        return Store(self.folder).object_path
 
     def outbox(self) -> Outbox:
         """Return the outbox as a new process would make it."""
-        return Outbox(Remote(self.url, self.folder), self.records, objects_of, self.at)
+        remote = Remote(self.url, self.folder, Store(self.folder).aside)
+        return Outbox(remote, self.records, self.at)
 
-    def commit(self, name: str, *contents: bytes, log: str = "a.jsonl") -> dict[str, int]:
-        objects = {hashlib.sha256(c).hexdigest(): len(c) for c in contents}
-        self.at("").mkdir(parents=True, exist_ok=True)
-        for digest, content in zip(objects, contents, strict=True):
-            self.at(digest).write_bytes(content)
-        self.write(f"{name} {json.dumps(objects)}\n", log)
-        return objects
+    def commit(self, *names: str, content: bytes = b"") -> None:
+        """Commit nodes in one line of a new log, each with an object of its own if any."""
+        store = Store(self.folder)
+        records = []
+        for name in names:
+            objects = dict([store.put(content + name.encode())]) if content else {}
+            records.append(record(name, objects))
+        store.commit({"run": "r"}, records)
+        store.close()
 
-    def write(self, text: str, log: str = "a.jsonl") -> None:
-        self.records.mkdir(parents=True, exist_ok=True)
-        with (self.records / log).open("a") as stream:
+    def logs(self) -> list[Path]:
+        return sorted(self.records.glob("*.jsonl"))
+
+    def write(self, text: bytes) -> None:
+        """Append to the last log."""
+        with self.logs()[-1].open("ab") as stream:
             stream.write(text)
+
+    def merge(self) -> None:
+        """Put all nodes into one new line of one new log, as the store does with old logs."""
+        lines = [line for log in self.logs() for line in lines_of(log)]
+        nodes = [node for line in lines for node in entries_of(line) or ()]
+        for log in self.logs():
+            log.unlink()
+        (self.records / f"9-{uuid.uuid4().hex}.jsonl").write_bytes(line_of(nodes[0][1][0], nodes))
+
+
+def lines_of(log: Path) -> list[bytes]:
+    return log.read_bytes().splitlines()
 
 
 @pytest.fixture
@@ -72,42 +91,49 @@ def local(tmp_path: Path) -> Local:
 def received(local: Local, tmp_path: Path) -> list[str]:
     """Return the names of the lines that a new reader gets, all their objects with them."""
     folder = tmp_path / uuid.uuid4().hex
-    remote = Remote(local.url, folder)
-    lines = list(remote.pull())
-    wanted = {d: s for line in lines for d, s in (objects_of(line) or {}).items()}
-    assert remote.fetch(wanted, lambda digest: folder / digest) == set()
+    remote = Remote(local.url, folder, Store(folder).aside)
+    records = Records()
+    names = []
+    for line in remote.pull():
+        for key, entry in entries_of(line) or pytest.fail("a damaged line was sent"):
+            names.append(key)
+            records.add(key, entry)
+    wanted = {d: s for key in names for d, s in (records.objects(key) or {}).items()}
+    assert remote.fetch(wanted, Store(folder).object_path) == set()
     assert remote.take_warnings() == []
-    return sorted(line.split()[0].decode() for line in lines)
+    return sorted(names)
 
 
 def test_what_is_committed_arrives_with_its_objects_once(local: Local, tmp_path: Path) -> None:
-    local.commit("one", b"content", b"more")
-    local.commit("two", log="b.jsonl")
+    local.commit("one", "uno", content=b"content of ")
+    local.commit("two")
     outbox = local.outbox()
     assert outbox.outstanding() > 0
     pushed = outbox.push()
-    assert (pushed.lines, pushed.objects, pushed.busy) == (2, 2, False)
+    assert (pushed.nodes, pushed.objects, pushed.busy) == (3, 2, False)
     assert outbox.outstanding() == 0
     assert outbox.push() == local.outbox().push() == Pushed()
     local.commit("three")
-    assert local.outbox().push().lines == 1
-    assert received(local, tmp_path) == ["one", "three", "two"]
+    assert local.outbox().push().nodes == 1
+    assert received(local, tmp_path) == ["one", "three", "two", "uno"]
 
 
 def test_a_line_being_written_waits_until_it_is_whole(local: Local, tmp_path: Path) -> None:
     local.commit("one")
-    local.write("tw")
-    assert local.outbox().push().lines == 1
+    (line,) = lines_of(local.logs()[0])
+    local.write(line[:30])
+    assert local.outbox().push().nodes == 1
     assert local.outbox().outstanding() == 0
-    local.write("o {}\n")
-    assert local.outbox().push().lines == 1
-    assert received(local, tmp_path) == ["one", "two"]
+    local.write(line[30:].replace(b"one", b"two") + b"\n")
+    assert local.outbox().outstanding() == len(line) + 1
+    local.outbox().push()
+    assert received(local, tmp_path) == ["one"], "its checksum is wrong"
 
 
 def test_what_could_not_be_sent_goes_with_the_next_run(
     local: Local, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    local.commit("one", b"content")
+    local.commit("one", content=b"content of ")
     outbox = local.outbox()
 
     def dead(*_: object) -> None:
@@ -122,54 +148,81 @@ def test_what_could_not_be_sent_goes_with_the_next_run(
     assert received(local, tmp_path) == ["one"]
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"a.jsonl": "x"}', '{"a.jsonl": 10000}'])
-def test_without_knowing_what_was_sent_all_is_sent_again(
-    local: Local, tmp_path: Path, content: str
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"a.jsonl": "x"}', None])
+def test_without_knowing_what_was_sent_nothing_is_lost_or_sent_twice(
+    local: Local, tmp_path: Path, content: str | None
 ) -> None:
-    local.commit("one", b"content")
+    local.commit("one", content=b"content of ")
     outbox = local.outbox()
     outbox.push()
     file = outbox.remote.folder / "sent.json"
     file.unlink()
-    file.write_text(content)
-    assert local.outbox().push().lines == 1
+    if content is not None:
+        file.write_text(content)
+    assert local.outbox().push() == Pushed()
+    assert local.outbox().outstanding() == 0
+    assert received(local, tmp_path) == ["one"]
+
+
+def test_what_is_not_known_at_all_is_sent_again(local: Local, tmp_path: Path) -> None:
+    local.commit("one", content=b"content of ")
+    outbox = local.outbox()
+    outbox.push()
+    shutil.rmtree(outbox.remote.folder)
+    assert local.outbox().push().nodes == 1
     assert set(received(local, tmp_path)) == {"one"}
+
+
+def test_merged_logs_are_not_sent_again(local: Local, tmp_path: Path) -> None:
+    for n in range(5):
+        local.commit(f"n{n}", content=b"content of ")
+    local.outbox().push()
+    local.merge()
+    assert local.outbox().outstanding() > 0
+    assert local.outbox().push() == Pushed()
+    assert local.outbox().outstanding() == 0
+    local.commit("n5")
+    local.merge()
+    assert local.outbox().push().nodes > 0
+    assert set(received(local, tmp_path)) == {f"n{n}" for n in range(6)}
 
 
 def test_logs_that_are_gone_are_forgotten(local: Local) -> None:
     local.commit("one")
-    local.commit("two", log="b.jsonl")
+    local.commit("two")
     outbox = local.outbox()
     outbox.push()
-    (local.records / "a.jsonl").unlink()
-    local.commit("three", log="b.jsonl")
+    local.logs()[0].unlink()
+    local.commit("three")
     outbox.push()
-    assert list(json.loads((outbox.remote.folder / "sent.json").read_bytes())) == ["b.jsonl"]
+    sent_to = json.loads((outbox.remote.folder / "sent.json").read_bytes())
+    assert list(sent_to) == [log.name for log in local.logs()]
 
 
-def test_damaged_lines_and_lines_with_lost_objects_stay_here_with_one_warning(
+def test_a_log_shorter_than_what_was_sent_is_read_from_its_start(
     local: Local, tmp_path: Path
 ) -> None:
-    (lost,) = local.commit("lost", b"lost")
-    local.commit("fine", b"fine")
-    local.write("damaged\n")
-    local.at(lost).unlink()
+    local.commit("one", "two")
     outbox = local.outbox()
-    assert outbox.push().lines == 1
-    (warning,) = outbox.remote.take_warnings()
-    assert "2 of 3 lines" in warning
-    assert received(local, tmp_path) == ["fine"]
-    assert outbox.outstanding() == 0
+    outbox.push()
+    made = b'{"run":"r"}'
+    local.logs()[0].write_bytes(line_of(made, [("new", entry_of(made, record("new", {})))]))
+    assert outbox.push().nodes == 1
+    assert received(local, tmp_path) == ["new", "one", "two"]
 
 
-def test_a_line_longer_than_readers_take_stays_here(
-    local: Local, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_damage_stays_here_with_one_warning_and_keeps_nothing_else(
+    local: Local, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("runner.outbox.LINE_MOST", 100)
-    local.commit("one")
-    local.write(f"{'x' * 200} {{}}\n")
-    assert local.outbox().push().lines == 1
-    assert received(local, tmp_path) == ["one"]
+    local.commit("one", "lost", "two", content=b"content of ")
+    local.write(b"damaged\n")
+    local.at(hashlib.sha256(b"content of lost").hexdigest()).unlink()
+    outbox = local.outbox()
+    assert outbox.push().nodes == 2
+    (warning,) = outbox.remote.take_warnings()
+    assert "1 nodes with damaged objects and 1 damaged lines" in warning
+    assert received(local, tmp_path) == ["one", "two"]
+    assert outbox.outstanding() == 0
 
 
 def test_much_is_sent_in_several_segments(
@@ -177,19 +230,20 @@ def test_much_is_sent_in_several_segments(
 ) -> None:
     monkeypatch.setattr("runner.outbox.BATCH_MOST", 900)
     for n in range(10):
-        local.commit(f"n{n}", bytes([n]) * 400)
+        local.commit(f"n{n}", content=b"x" * 300)
     outbox = local.outbox()
-    assert outbox.push().lines == 10
+    assert outbox.push().nodes == 10
     assert len(list((outbox.remote.folder / "segments").iterdir())) == 5
-    assert received(local, tmp_path) == sorted(f"n{n}" for n in range(10))
+    assert received(local, tmp_path) == [f"n{n}" for n in range(10)]
 
 
 def test_what_was_sent_before_a_failure_is_not_sent_again(
     local: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runner.outbox.BATCH_MOST", 1)
-    for n in range(3):
-        local.commit(f"n{n}")
+    local.commit("n0")
+    local.commit("n1")
+    local.commit("n2")
     outbox = local.outbox()
     append, left = outbox.remote.append, [1]
 
@@ -202,7 +256,7 @@ def test_what_was_sent_before_a_failure_is_not_sent_again(
     monkeypatch.setattr(outbox.remote, "append", once)
     with pytest.raises(UnreachableError):
         outbox.push()
-    assert local.outbox().push().lines == 2
+    assert local.outbox().push().nodes == 2
 
 
 def test_one_process_sends_at_a_time(local: Local) -> None:
@@ -213,7 +267,7 @@ def test_one_process_sends_at_a_time(local: Local) -> None:
     with (outbox.remote.folder / "lock").open() as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         assert outbox.push() == Pushed(busy=True)
-    assert outbox.push().lines == 1
+    assert outbox.push().nodes == 1
 
 
 def test_without_locks_two_that_send_at_once_do_no_harm(
@@ -224,7 +278,7 @@ def test_without_locks_two_that_send_at_once_do_no_harm(
 
     monkeypatch.setattr(fcntl, "flock", unsupported)
     for n in range(50):
-        local.commit(f"n{n:02}", b"%d" % n)
+        local.commit(f"n{n:02}", content=b"content of ")
     threads = [threading.Thread(target=local.outbox().push) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -249,12 +303,12 @@ def test_a_store_without_logs_has_nothing_to_send(local: Local) -> None:
 
 def test_a_process_killed_while_sending_loses_nothing(tmp_path: Path) -> None:
     local = Local(tmp_path / "store", f"file://{tmp_path}/shared")
-    for n in range(300):
-        local.commit(f"n{n:03}", b"%d" % n * 100)
+    for n in range(200):
+        local.commit(f"n{n:03}", content=b"x" * 100)
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[3])\n"
         "import runner.outbox; from test_outbox import Local\n"
-        "runner.outbox.BATCH_MOST = 5_000\n"
+        "runner.outbox.BATCH_MOST = 1_500\n"
         "Local(Path(sys.argv[1]), sys.argv[2]).outbox().push(); print('done')"
     )
     arguments = [str(local.folder), local.url, str(Path(__file__).parent)]
@@ -266,6 +320,6 @@ def test_a_process_killed_while_sending_loses_nothing(tmp_path: Path) -> None:
             time.sleep(0.002)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    assert 20 <= len(list(records.glob("*"))) < 100
-    assert local.outbox().push().lines > 0
-    assert sorted(set(received(local, tmp_path))) == [f"n{n:03}" for n in range(300)]
+    assert 20 <= len(list(records.glob("*"))) < 45
+    assert local.outbox().push().nodes > 0
+    assert sorted(set(received(local, tmp_path))) == [f"n{n:03}" for n in range(200)]

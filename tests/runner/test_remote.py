@@ -17,6 +17,7 @@ import pytest
 from runner.errors import StoreError, UsageError
 from runner.patience import RefusedError, UnreachableError
 from runner.remote import Remote
+from runner.store import Store
 
 LINES = b'abc {"records":[1]}\ndef {"records":[2]}\n'
 
@@ -59,6 +60,11 @@ class Side:
         return list(self.remote.pull())
 
 
+def side_at(folder: Path, url: str, options: Any) -> Side:
+    """Return a local store as a new process would open it."""
+    return Side(folder, Remote(url, folder, Store(folder).aside, options))
+
+
 @pytest.fixture
 def side(tmp_path: Path, bucket: Any) -> Callable[..., Side]:
     """Return what makes a new local store before the S3 bucket, or before another URL."""
@@ -66,7 +72,7 @@ def side(tmp_path: Path, bucket: Any) -> Callable[..., Side]:
     def make(url: str = "", options: Any = None) -> Side:
         folder = tmp_path / uuid.uuid4().hex
         options = bucket.faulty if options is None else options
-        return Side(folder, Remote(url or bucket.url, folder, options))
+        return side_at(folder, url or bucket.url, options)
 
     return make
 
@@ -147,8 +153,7 @@ def test_a_second_pull_costs_one_listing(side: Callable[..., Side], bucket: Any)
     assert len(theirs.lines()) == 5
     bucket.proxy.requests.clear()
     assert theirs.lines() == []
-    again = Remote(bucket.url, theirs.folder, bucket.faulty)  # as in the next run
-    assert len(list(again.pull())) == 5
+    assert len(side_at(theirs.folder, bucket.url, bucket.faulty).lines()) == 5
     assert [method for method, _ in bucket.proxy.requests] == ["GET", "GET"]
     assert all("list-type" in path for _, path in bucket.proxy.requests)
 
@@ -167,8 +172,8 @@ def test_nothing_is_imported_before_it_is_needed(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from runner.remote import Remote\n"
         "from runner.outbox import Outbox; import runner.pusher\n"
-        f"remote = Remote('s3://bucket/prefix', Path({str(tmp_path)!r}))\n"
-        f"Outbox(remote, Path({str(tmp_path)!r}), dict, Path).outstanding()\n"
+        f"remote = Remote('s3://bucket/prefix', Path({str(tmp_path)!r}), Path)\n"
+        f"Outbox(remote, Path({str(tmp_path)!r}), Path).outstanding()\n"
         "print([n for n in ('fsspec', 's3fs', 'numpy', 'asyncio') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -313,7 +318,7 @@ def test_a_local_segment_that_was_damaged_is_brought_again(
     (kept,) = (theirs.remote.folder / "segments").iterdir()
     kept.chmod(0o644)
     kept.write_bytes(b"changed 1\n")
-    again = Side(theirs.folder, Remote(bucket.url, theirs.folder, bucket.faulty))
+    again = side_at(theirs.folder, bucket.url, bucket.faulty)
     assert again.lines() == LINES.splitlines()
 
 
@@ -358,7 +363,7 @@ def test_an_upload_cut_in_the_middle_leaves_nothing_and_is_made_again(
     with pytest.raises(UnreachableError, match="cannot write objects/"):
         ours.remote.upload(objects, ours.at)
     assert objects_at(bucket) == {}
-    fresh = Remote(bucket.url, ours.folder, bucket.faulty)
+    fresh = side_at(ours.folder, bucket.url, bucket.faulty).remote
     bucket.proxy.faults.clear()
     bucket.proxy.fail("PUT", "objects/", "cut upload", 2)
     assert fresh.upload(objects, ours.at) == set()
@@ -372,7 +377,7 @@ def test_without_a_remote_the_lines_pulled_earlier_still_serve(
     objects = ours.send(b"content")
     theirs.lines()
     bucket.proxy.fail(".*", "", "drop", 10_000)
-    later = Side(theirs.folder, Remote(bucket.url, theirs.folder, bucket.faulty))
+    later = side_at(theirs.folder, bucket.url, bucket.faulty)
     assert later.lines() == LINES.splitlines()
     (warning,) = later.remote.take_warnings()
     assert "cannot list records/" in warning
@@ -450,11 +455,11 @@ def test_an_upload_stops_when_told(side: Callable[..., Side], bucket: Any) -> No
 @pytest.mark.parametrize("url", ["/shared/store", "store", "", "s3:/x", "zip://a::s3://b/c.zip"])
 def test_what_is_no_url_is_refused_with_an_example(tmp_path: Path, url: str) -> None:
     with pytest.raises(UsageError, match=r"give one such as (s3|file)://"):
-        Remote(url, tmp_path)
+        Remote(url, tmp_path, Store(tmp_path).aside)
 
 
 def test_a_password_is_never_shown(tmp_path: Path) -> None:
-    remote = Remote("nosuch://me:s%40cret@host/folder?sig=t0ken", tmp_path)
+    remote = side_at(tmp_path, "nosuch://me:s%40cret@host/folder?sig=t0ken", {}).remote
     assert remote.shown == "nosuch://me:***@host/folder?***"
     assert list(remote.pull()) == []
     (warning,) = remote.take_warnings()
@@ -465,7 +470,7 @@ def test_a_password_is_never_shown(tmp_path: Path) -> None:
 
 
 def test_a_warning_is_told_once(tmp_path: Path) -> None:
-    remote = Remote("memory://x", tmp_path)
+    remote = side_at(tmp_path, "memory://x", {}).remote
     remote.warn("one")
     remote.warn("one")
     assert remote.take_warnings() == ["one"]
