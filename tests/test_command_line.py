@@ -237,6 +237,12 @@ def test_what_is_stored_is_not_missing(ran) -> None:
     assert outcome.out.splitlines()[-1] == "8 nodes, 0 cached, 8 to run, 2 deselected"
 
 
+def test_workers_are_local_or_on_a_cluster_not_both(study) -> None:
+    wrong = runner(study, "run -n 2 --dask local:2 study.toml")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "-n and --dask both say where nodes are computed" in wrong.err
+
+
 def test_a_run_stops_at_failures_and_those_are_remembered_and_put_first(losing) -> None:
     stopped = runner(losing, "run -n 1 -x study.toml")
     assert (stopped.code, last(stopped)) == (1, "2 passed, 1 failed, 1 blocked, 4 not run")
