@@ -116,15 +116,17 @@ class Outbox:
 
     def _batches(self, sent_to: Mapping[str, int]) -> Iterator[_Batch]:
         """Yield what is to be sent; every batch moves on, even one with nothing in it."""
-        batch, known = _Batch(), None
+        begun, known = frozenset(sent_to), None  # `sent_to` grows between batches
+        batch = _Batch()
         for log, end, line in self._lines(sent_to):
-            if known is None:
-                known = self._known()
             nodes = entries_of(line)
             batch.ends[log] = end
             if nodes is None:
                 batch.damaged += 1
-            elif any(_mark(node) not in known for node in nodes):
+                continue
+            if log not in begun and known is None:
+                known = self._known()
+            if log in begun or any(_mark(node) not in (known or ()) for node in nodes):
                 batch.add(line, nodes)
             if batch.size >= BATCH_MOST:
                 yield batch
@@ -158,7 +160,7 @@ class Outbox:
         """Return the position in each log up to which it was sent."""
         try:
             content = json.loads((self.remote.folder / "sent.json").read_bytes())
-            return {str(name): int(end) for name, end in content.items()}
+            return {str(name): int(end) for name, end in content.items() if int(end) > 0}
         except (OSError, ValueError, TypeError, AttributeError):
             return {}
 

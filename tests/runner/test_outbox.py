@@ -148,7 +148,7 @@ def test_what_could_not_be_sent_goes_with_the_next_run(
     assert received(local, tmp_path) == ["one"]
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"a.jsonl": "x"}', None])
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"a.jsonl": "x"}', '{"LOG": -1}', None])
 def test_without_knowing_what_was_sent_nothing_is_lost_or_sent_twice(
     local: Local, tmp_path: Path, content: str | None
 ) -> None:
@@ -158,7 +158,7 @@ def test_without_knowing_what_was_sent_nothing_is_lost_or_sent_twice(
     file = outbox.remote.folder / "sent.json"
     file.unlink()
     if content is not None:
-        file.write_text(content)
+        file.write_text(content.replace("LOG", local.logs()[0].name))
     assert local.outbox().push() == Pushed()
     assert local.outbox().outstanding() == 0
     assert received(local, tmp_path) == ["one"]

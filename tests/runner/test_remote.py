@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -447,6 +449,37 @@ def test_an_upload_stops_when_told(side: Callable[..., Side], bucket: Any) -> No
     with pytest.raises(UnreachableError, match="stopped"):
         ours.remote.upload(objects, ours.at, stop)
     assert bucket.proxy.requests == []
+
+
+def test_a_process_killed_while_fetching_leaves_no_part_of_an_object(
+    side: Callable[..., Side], tmp_path: Path
+) -> None:
+    url = f"file://{tmp_path}/shared"
+    ours, theirs = side(url, {}), side(url, {})
+    objects = ours.send(*(bytes([n]) * 200_000 for n in range(60)))
+    code = (
+        "import json, sys; from pathlib import Path; from runner.remote import Remote\n"
+        "from runner.store import Store; import runner.transport, runner.parallel\n"
+        "runner.transport.CHUNK = 20_000; runner.parallel.THREADS = 2\n"
+        "store = Store(Path(sys.argv[1]))\n"
+        "remote = Remote(sys.argv[2], store.folder, store.aside)\n"
+        "remote.fetch(json.loads(sys.argv[3]), store.object_path)"
+    )
+    for few in (1, 20, 40):
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, str(theirs.folder), url, json.dumps(objects)]
+        )
+        end = time.monotonic() + 30
+        while len(list(theirs.folder.glob("objects/*/*"))) < few and time.monotonic() < end:
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+        there = list(theirs.folder.glob("objects/*/*"))
+        assert len(there) >= few
+        for path in there:
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+    Store(theirs.folder).clean()
+    assert theirs.fetch(objects) == set()
 
 
 # -- names -----------------------------------------------------------------------------------------
