@@ -112,7 +112,8 @@ def time_lines(journey: Journey, choice: Choice) -> list[str]:
 def told(found: Mapping[str, Estimate | None], workers: int) -> list[str]:
     """Return the lines of a plan that tell how long it will take."""
     known = {name: one for name, one in found.items() if one is not None}
-    if not known:  # a list of everything would tell no more
+    total = sum(one.seconds for one in known.values())
+    if total < 1:  # too little to wait for, or nothing known
         return []
     lines = []
     for name, one in sorted(known.items(), key=lambda item: -item[1].seconds):
@@ -120,11 +121,10 @@ def told(found: Mapping[str, Estimate | None], workers: int) -> list[str]:
             about = f"  ({one.basis})" if one.basis else ""
             each = one.seconds / one.nodes
             lines.append(f"  {name}: {span(one.seconds)} of work, {each:.3g} s a node{about}")
-    total = sum(one.seconds for one in known.values())
     unknown = [name for name, one in found.items() if one is None]
     cores = f" with {workers} workers" if workers > 1 else ""
     head = f"about {span(total / workers)}{cores}, judged by what like nodes took before"
-    lines.insert(0, head if total >= 1 else "under a second, judged by what like nodes took before")
+    lines.insert(0, head)
     if unknown:
         lines.append(f"  not judged, never run before: {', '.join(unknown)}")
     return lines

@@ -246,7 +246,10 @@ def test_workers_are_local_or_on_a_cluster_not_both(study) -> None:
 def test_a_run_stops_at_failures_and_those_are_remembered_and_put_first(losing) -> None:
     stopped = runner(losing, "run -n 1 -x study.toml")
     assert (stopped.code, last(stopped)) == (1, "2 passed, 1 failed, 1 blocked, 4 not run")
-    stopped = runner(losing, "run -n 1 --maxfail 2 study.toml")
+    wrong = runner(losing, "run --time-limit soon study.toml")
+    assert wrong.code == 2
+    assert "--time-limit: 'soon' is no span of time; write 2h, 90m, 1h30m or 45s" in wrong.err
+    stopped = runner(losing, "run -n 1 --time-limit 1h --maxfail 2 study.toml")
     assert last(stopped) == "2 passed, 2 cached, 2 failed, 1 blocked, 1 not run"
     failed = ["fails[k=2]", "small[k=1]"]
     assert ids(runner(losing, "run --last-failed --co study.toml")) == failed

@@ -101,10 +101,11 @@ def test_a_span_is_told_in_a_fitting_unit(seconds: float, text: str) -> None:
     assert span(seconds) == text
 
 
-def test_the_plan_tells_how_long_a_run_would_take(world: Any) -> None:
+def test_the_plan_tells_how_long_a_run_would_take_where_that_is_long(world: Any) -> None:
     spec = world.spec(SPEC)
+    assert "judged by" not in world.cli("plan", spec).out
+    world.edit("probes/value", "note(", "import time\n        time.sleep(0.6)\n        note(")
     assert world.cli("run", spec, "-n", 1).code == 0
-    more = world.spec(SPEC.replace("[1, 2, 3, 4]", "[1, 2, 3, 4, 5]"))
-    done = world.cli("plan", more)
-    assert "under a second, judged by what like nodes took before" in done.out
-    assert "judged" not in world.cli("plan", spec, "--set", "axes.k=[1]").out
+    more = world.spec(SPEC.replace("[1, 2, 3, 4]", "[1, 2, 3, 4, 5, 6, 7, 8]"))
+    assert "  value: 2 s of work, 0.6" in world.cli("plan", more).out
+    assert "judged by" not in world.cli("plan", more, "-k", "fails").out
