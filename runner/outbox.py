@@ -1,8 +1,8 @@
 """What the local logs hold and a remote does not yet: found again after any end of a run.
 
 The logs themselves are the outbox; beside them stands how far each was sent. Where that is lost, or
-logs were merged into a new one, nodes that the remote is known to have are not sent again. Two runs
-that send at once may send a line twice, which readers do not notice.
+logs were merged into a new one, or hold nodes that came from the remote, what it is known to have
+is not sent again. Two runs that send at once may send a line twice, which readers do not notice.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ class Outbox:
     remote: Remote
     records: Path
     place: Place
+    _seen: set[str] = field(default_factory=set)  # names of segments
+    _marks: set[bytes] = field(default_factory=set)  # of the nodes in them
 
     def outstanding(self) -> int:
         """Return how many bytes of lines may still have to be sent; asks nothing of the remote.
@@ -116,17 +118,14 @@ class Outbox:
 
     def _batches(self, sent_to: Mapping[str, int]) -> Iterator[_Batch]:
         """Yield what is to be sent; every batch moves on, even one with nothing in it."""
-        begun, known = frozenset(sent_to), None  # `sent_to` grows between batches
-        batch = _Batch()
+        batch, known = _Batch(), None
         for log, end, line in self._lines(sent_to):
+            known = self._known() if known is None else known
             nodes = entries_of(line)
             batch.ends[log] = end
             if nodes is None:
                 batch.damaged += 1
-                continue
-            if log not in begun and known is None:
-                known = self._known()
-            if log in begun or any(_mark(node) not in (known or ()) for node in nodes):
+            elif not known.issuperset(map(_mark, nodes)):
                 batch.add(line, nodes)
             if batch.size >= BATCH_MOST:
                 yield batch
@@ -136,7 +135,9 @@ class Outbox:
 
     def _known(self) -> set[bytes]:
         """Return marks of the nodes that the remote had when it was last asked."""
-        return {_mark(node) for line in self.remote.kept() for node in entries_of(line) or ()}
+        for line in self.remote.kept(self._seen):
+            self._marks.update(map(_mark, entries_of(line) or ()))
+        return self._marks
 
     def _lines(self, sent_to: Mapping[str, int]) -> Iterator[tuple[str, int, bytes]]:
         """Yield log, position after the line, and line without newline, of what was not sent."""

@@ -89,9 +89,12 @@ class Remote:
         """
         return self._segments.pull()
 
-    def kept(self) -> Iterator[bytes]:
-        """Yield the lines of all segments that are here, which the remote had when last asked."""
-        return self._segments.kept()
+    def kept(self, seen: set[str]) -> Iterator[bytes]:
+        """Yield the lines that the remote had when it was last asked, without asking it again.
+
+        Segments whose names are among `seen` are left out; the names of the others are added.
+        """
+        return self._segments.kept(seen)
 
     def append(self, lines: bytes) -> None:
         """Add committed lines, each ended by a newline; their objects are there already.

@@ -52,9 +52,10 @@ class Segments:
             if not vanished:
                 return
 
-    def kept(self) -> Iterator[bytes]:
-        """Yield the lines of all segments that are here; asks nothing of the remote."""
-        for name in sorted(self._kept()):
+    def kept(self, seen: set[str]) -> Iterator[bytes]:
+        """Yield the lines of segments that are here and not among `seen`; see `Remote.kept`."""
+        for name in sorted(self._kept() - seen):
+            seen.add(name)
             yield from (line for line in (self._read(name) or b"").split(b"\n") if line)
 
     def append(self, lines: bytes) -> None:

@@ -187,6 +187,20 @@ def test_merged_logs_are_not_sent_again(local: Local, tmp_path: Path) -> None:
     assert set(received(local, tmp_path)) == {f"n{n}" for n in range(6)}
 
 
+def test_nodes_that_came_from_the_remote_are_not_sent_back(local: Local, tmp_path: Path) -> None:
+    local.commit("one")
+    local.outbox().push()
+    theirs = Local(tmp_path / "theirs", local.url)
+    theirs.commit("own")
+    outbox = theirs.outbox()
+    outbox.push()
+    (line,) = outbox.remote.pull()
+    theirs.write(line + b"\n")  # into a log of which a part was sent
+    assert outbox.push() == Pushed()
+    assert outbox.outstanding() == 0
+    assert received(local, tmp_path) == ["one", "own"]
+
+
 def test_logs_that_are_gone_are_forgotten(local: Local) -> None:
     local.commit("one")
     local.commit("two")
