@@ -23,9 +23,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from runner.plain import files_below, open_plain
+
 BEAT = 5.0  # seconds between signs of life
 SILENCE = 120.0  # seconds without one after which an owner elsewhere counts as dead
 _DASHES = 3  # in the name of an owner
+_SIGN = 4096  # bytes of a sign of life that are read
+UPKEEP = "gc"  # what is claimed by whoever removes from the store: nobody may begin then
 TORN = 10.0  # seconds after which a claim without an owner's name counts as abandoned
 
 
@@ -81,8 +85,8 @@ class Claims:
     def told(self, owner: str) -> str:
         """Return who an owner is, for people: `process 17 on host`."""
         with suppress(OSError, ValueError, KeyError):
-            text = (self.folder / "alive" / owner).read_text("utf-8")
-            about = json.loads(text.partition("\n")[2])
+            with open_plain(self.folder / "alive" / owner) as stream:
+                about = json.loads(stream.read(_SIGN).partition(b"\n")[2])
             return f"process {about['pid']} on {about['host']}"
         return "another process"
 
@@ -165,6 +169,8 @@ class Claims:
         self._sign = sign = str(self.folder / "alive" / self.owner)
         about = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
         Path(sign).write_text(f"{self.owner}\n{json.dumps(about)}\n", "utf-8")
+        while self.holder(UPKEEP) is not None:  # it looks for signs of life after it claimed this
+            time.sleep(0.1)
         self._life = ended = threading.Event()
 
         def beat() -> None:
@@ -183,6 +189,12 @@ class Claims:
             return not pid.isdigit() or _birth(int(pid)) != born
         stamp = _stamp(self.folder / "alive" / owner)
         return stamp is None or self._unchanged(owner, stamp, SILENCE)
+
+    def others(self) -> list[str]:
+        """Return the owners but this one that give signs of life and are not known to be dead."""
+        signs = [entry.name for entry in files_below(self.folder / "alive")]
+        owners = [name for name in signs if name.count("-") == _DASHES and name != self.owner]
+        return [owner for owner in owners if not self.dead(owner)]
 
     def _dead(self, path: Path, owner: str) -> bool:
         """Return whether the owner that a claim names is dead; a claim may still lack the name."""
@@ -203,7 +215,8 @@ class Claims:
 def _read(path: Path) -> str | None:
     """Return the owner that a claim names, None when there is no such claim."""
     try:
-        return path.read_text("utf-8", errors="replace").partition("\n")[0]
+        with open_plain(path) as stream:
+            return stream.read(_SIGN).decode("utf-8", errors="replace").partition("\n")[0]
     except FileNotFoundError:
         return None
 

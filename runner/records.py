@@ -260,9 +260,7 @@ class Logs:
 
     def _open(self) -> Any:
         self.folder.mkdir(parents=True, exist_ok=True)
-        seconds, rest = divmod(time.time_ns(), 10**9)  # logs are read in the order of their names
-        stamp = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(seconds))}.{rest:09d}"
-        name = f"{stamp}-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
+        name = log_name()
         stream = (self.folder / name).open("xb", buffering=0)
         sync_folder(self.folder)
         self._read_to[name] = self._synced = 0
@@ -283,6 +281,13 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def log_name() -> str:
+    """Return the name of a new log; logs are read in the order of their names."""
+    seconds, rest = divmod(time.time_ns(), 10**9)
+    stamp = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(seconds))}.{rest:09d}"
+    return f"{stamp}-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
 
 
 def lines_from(stream: BinaryIO, start: int) -> Iterator[tuple[int, bytes]]:

@@ -25,6 +25,9 @@ from runner.plain import digest_of, is_plain
 from runner.records import Logs, Record, Records, entry_of, line_of, made_of
 
 __all__ = ["Record", "Store"]
+FOLDERS = (
+    "records", "objects", "aside", "scratch", "progress", "claims", "alive", "damaged", "remote",
+)  # fmt: skip
 
 
 @dataclass
@@ -33,7 +36,9 @@ class Store:
 
     folder: Path
     records: Records = field(default_factory=Records)
+    far: dict[str, int] = field(default_factory=dict)  # objects of a shared store, not fetched yet
     _verified: set[str] = field(default_factory=set)
+    _within: bool = False  # whether its folders were seen to be no links
 
     @cached_property
     def logs(self) -> Logs:
@@ -55,17 +60,35 @@ class Store:
     def refresh(self) -> None:
         """Read what was appended to the logs since the last call.
 
-        Raises: StoreError when a log cannot be read.
+        Raises: StoreError when a log cannot be read, or a folder of the store is a link.
         """
+        self.check_folders()
         for key, entry in self.logs.news():
             self.records.add(key, entry)
 
+    def check_folders(self) -> None:
+        """Refuse folders that lead out of the store: what is cleaned there may be anyone's."""
+        if self._within:
+            return
+        for name in FOLDERS:
+            if (self.folder / name).is_symlink():
+                message = f"{self.folder / name} is a link; a store's own folders may not be links"
+                raise StoreError(f"{message}: remove it, or choose another --artifacts folder")
+        self._within = True
+
     def has(self, key: str) -> bool:
-        """Return whether a key has a record whose objects are all there in full length."""
+        """Return whether a key has a record whose objects are all there in full length.
+
+        Those that a shared store has, and that are fetched when they are read, are there.
+        """
         objects = self.records.objects(key)
         if objects is None:
             return False
-        return all(is_plain(self.object_path(digest), size) for digest, size in objects.items())
+        return all(self.is_here(d, size) or d in self.far for d, size in objects.items())
+
+    def is_here(self, digest: str, size: int) -> bool:
+        """Return whether an object lies in this store in full length."""
+        return is_plain(self.object_path(digest), size)
 
     def get(self, key: str) -> Record | None:
         """Return the record of a key whose objects are all there in full length, or None."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http.client
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -183,3 +185,65 @@ def bucket(s3_port: int) -> Iterator[Bucket]:
     yield Bucket(name, _options(s3_port), _options(server.server_address[1]), proxy)
     server.shutdown()
     server.server_close()
+
+
+# -- a study that was run --------------------------------------------------------------------------
+
+EVERY_TYPE = """
+title = "every type that travels"
+[axes]
+k = [1, 2, 3]
+[data.points]
+use = "points"
+[models.net]
+use = "line"
+[trainers.fit]
+use = "descent"
+model = "@net"
+data = "@points"
+save_at = [2]
+[probes.early]
+use = "size"
+model = "@fit@2"
+[probes.matrix]
+use = "matrix"
+scale = "$k"
+[probes.pair]
+use = "pair"
+scale = 2.0
+[probes.value]
+use = "value"
+k = "$k"
+[renderers.page]
+use = "page"
+table = "@value"
+path = "page.txt"
+[expect.small]
+table = "@value"
+check = "max(value) < 10"
+[hypotheses.growing]
+claim = "values grow"
+table = "@value"
+check = "min(value) < max(value)"
+[profiles.wide.axes]
+k = [1, 2, 3, 4]
+"""
+
+
+@pytest.fixture(scope="session")
+def _ran(shared_world: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    world = type(shared_world)(tmp_path_factory.mktemp("ran") / "world", shared_world.package)
+    shutil.copytree(shared_world.plugins, world.plugins)
+    shutil.copy(shared_world.folder / "pyproject.toml", world.folder)
+    world.spec(EVERY_TYPE)
+    done = world.run_cli("run", "study.toml", "-n", 1)
+    assert done.code == 0, done.out + done.err
+    return world
+
+
+@pytest.fixture
+def studied(_ran: Any, tmp_path: Path) -> Any:
+    """Return a world of the test's own in which a study with every type was run."""
+    folder = tmp_path / "studied"
+    shutil.copytree(_ran.folder, folder)
+    return type(_ran)(folder, _ran.package)
