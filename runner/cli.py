@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from runner import cli_reports, cli_tools, completion
+from runner import cli_reports, cli_store, cli_tools, completion
 from runner.cli_options import PROJECT, node_options, spec_options
 from runner.errors import RunnerError, SpecError, UsageError
 
@@ -138,6 +138,8 @@ def plan(specs: tuple[str, ...], verbose: bool, **wish: Any) -> None:
         click.echo(f"{_near(journey.spec.path)}: {journey.spec.title}")
         try:
             journey.store.refresh()
+            if journey.shared is not None:
+                journey.shared.pull()
         except RunnerError as error:
             _fail(error)
         for line in plan_lines(journey.plan, journey.store, verbose, choice):
@@ -310,4 +312,5 @@ cli.add_command(cli_reports.report)
 cli.add_command(cli_reports.work_log)
 cli.add_command(cli_reports.why)
 cli.add_command(cli_reports.diff)
+cli.add_command(cli_store.store)
 cli.add_command(completion.completion)
