@@ -1,7 +1,7 @@
 """A Dask cluster as a pool: each parcel is sent to one worker, so that it is known who died of it.
 
-A worker is looked over before it is sent anything. When it is gone, the parcel that it computed is
-lost, those that waited behind that one are sent to others, and nothing else is touched.
+When a worker is gone, the parcel that it computed is lost, those that waited behind that one are
+sent to others, and nothing else is touched.
 """
 
 from __future__ import annotations
@@ -13,28 +13,19 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from runner.clusters import connect
 from runner.code import CodeReader
-from runner.dask_worker import (
-    LIBRARIES,
-    Admission,
-    Passport,
-    admit,
-    compute_there,
-    dismiss,
-    libraries,
-    modules_of,
-)
+from runner.dask_roster import Hand, Roster, gone
+from runner.dask_worker import compute_there, dismiss, modules_of
 from runner.errors import RunnerError
 from runner.executors import Compute, Place, PoolError, Unmet, WorkerLost, call_off, give
 from runner.gpus import Gpus, cuda_devices, gpu_on
 from runner.work import Done, Parcel
 
-_LOOK = 0.3  # seconds between looks at which workers there are
 _QUICK = 0.5  # seconds; parcels that take less may wait at a worker, so that it does not idle
 
 
@@ -48,19 +39,9 @@ class _Sent:
     gpu: int
     future: Future[list[Done]]
     since: float
-    hand: _Hand | None = None
+    hand: Hand | None = None
     remote: Any = None  # Dask's future
     gpus: tuple[int, ...] = ()
-
-
-@dataclass(eq=False)
-class _Hand:
-    """A worker that was looked over, with what it was sent: it computes the first."""
-
-    address: str
-    threads: int
-    gpus: int
-    load: list[_Sent] = field(default_factory=list)
 
 
 def _say(text: str) -> None:
@@ -81,26 +62,25 @@ class DaskPool:
 
         self.place = place
         self.compute = compute
-        self.say = say
         self.cluster = connect(text)
         self.patience = float(dask.utils.parse_timedelta(dask.config.get("runner.patience", "60s")))
         self._lock = threading.RLock()  # callbacks come in Dask's own threads
-        self._hands: dict[str, _Hand] = {}
-        self._looked_over: set[str] = set()
         self._waiting: list[_Sent] = []  # for a worker that can take them
         self._sent: set[_Sent] = set()
         self._code: dict[str, dict[str, str]] = {}
         self._gpus = Gpus(cuda_devices)
         self._unmet: dict[tuple[int, int], float] = {}  # needs -> since when no worker meets them
-        self._told: set[str] = set()
         self._seconds = 60.0  # that a parcel took, on the whole, of late
         self._wrong: PoolError | None = None
-        self._over = threading.Event()
-        self._passport = self._made_passport()
-        self._workers_there = self._look()
-        if not self._workers_there:
-            self.say(f"no workers yet at {self.cluster.name}; waiting for them (Ctrl-C ends)")
-        threading.Thread(target=self._keep_looking, daemon=True).start()
+        self.roster = Roster(
+            self.cluster, place, say, self._lock,
+            came=self._send_waiting, left=self._lose, wrong=self._break,
+        )  # fmt: skip
+        try:
+            self.roster.open()
+        except BaseException:
+            self.cluster.end()
+            raise
 
     # -- the loop's side -----------------------------------------------------------------------
 
@@ -113,7 +93,7 @@ class DaskPool:
         with self._lock:
             if self._wrong is not None:
                 raise self._wrong
-            if not self._hands:
+            if not self.roster.hands:
                 return False
             if self._fitting(threads, gpu):
                 return self._free(threads, gpu) is not None
@@ -144,20 +124,20 @@ class DaskPool:
 
     def capacity(self) -> int:
         """Return how many workers compute parcels now; one where they are yet to come."""
-        return max(1, len(self._hands))
+        return max(1, len(self.roster.hands))
 
     def describe(self) -> str:
         """Return where parcels are computed, for people."""
-        count = len(self._hands)
+        count = len(self.roster.hands)
         return f"{count} Dask worker{'s' if count != 1 else ''} at {self.cluster.name}"
 
     def stop(self) -> None:
         """Call off what is in flight; leave the cluster, and end one that was started here."""
-        self._over.set()
+        self.roster.over.set()
         with self._lock:
             sent, self._sent = list(self._sent), set()
             self._waiting.clear()
-            addresses = list(self._hands)
+            addresses = list(self.roster.hands)
         for one in sent:
             call_off(one.future)
         if not self.cluster.threads and self._wrong is None:
@@ -171,17 +151,17 @@ class DaskPool:
     def _need(self, threads: int) -> int:
         return min(threads, self.cluster.threads or threads)
 
-    def _fitting(self, threads: int, gpu: int) -> list[_Hand]:
+    def _fitting(self, threads: int, gpu: int) -> list[Hand]:
         """Return the workers that could ever take a parcel with these needs."""
         if self.cluster.threads:  # one machine: what its workers share is counted, not theirs
             there = self._gpus.total if gpu else 0
-            return list(self._hands.values()) if gpu <= there else []
-        return [h for h in self._hands.values() if h.threads >= threads and h.gpus >= gpu]
+            return list(self.roster.hands.values()) if gpu <= there else []
+        return [h for h in self.roster.hands.values() if h.threads >= threads and h.gpus >= gpu]
 
-    def _free(self, threads: int, gpu: int) -> _Hand | None:
+    def _free(self, threads: int, gpu: int) -> Hand | None:
         """Return the worker to take a parcel with these needs now, if there is one."""
         need = self._need(threads)
-        busy = sum(sent.threads for hand in self._hands.values() for sent in hand.load)
+        busy = sum(sent.threads for hand in self.roster.hands.values() for sent in hand.load)
         single = need == 1 and not gpu and self._seconds < _QUICK
         if self.cluster.threads:
             if gpu and len(self._gpus.free()) < gpu:
@@ -206,7 +186,7 @@ class DaskPool:
                 if fitting:
                     self._unmet.pop((sent.threads, sent.gpu), None)
                     self._send(sent, min(fitting, key=lambda hand: len(hand.load)))
-                elif self._hands and self._given_up(sent.threads, sent.gpu):
+                elif self.roster.hands and self._given_up(sent.threads, sent.gpu):
                     failed.append((sent, Unmet(self._lacking(sent.threads, sent.gpu))))
         for sent, error in failed:
             self._settle(sent, None, error)
@@ -219,15 +199,16 @@ class DaskPool:
     def _lacking(self, threads: int, gpu: int) -> str:
         if self.cluster.threads:
             return self._gpus.unmet("cuda", gpu)
-        most = max(hand.threads for hand in self._hands.values())
-        gpus = max(hand.gpus for hand in self._hands.values())
+        there = self.roster.hands.values()
+        most = max(hand.threads for hand in there)
+        gpus = max(hand.gpus for hand in there)
         return (
-            f"asks for threads = {threads}, gpu = {gpu}, and of the {len(self._hands)} workers at "
+            f"asks for threads = {threads}, gpu = {gpu}, and of the {len(there)} workers at "
             f"{self.cluster.name} none has that (at most {most} threads, {gpus} GPUs); start some "
             f'with `dask worker --nthreads {threads} --resources "GPU={gpu}"`'
         )
 
-    def _send(self, sent: _Sent, hand: _Hand) -> None:
+    def _send(self, sent: _Sent, hand: Hand) -> None:
         """Hand a parcel to a worker. The lock is held."""
         self._waiting.remove(sent)
         sent.hand = hand
@@ -241,7 +222,7 @@ class DaskPool:
             )  # fmt: skip
             sent.remote.add_done_callback(partial(self._ended, sent))
         except Exception as error:
-            self._break(self._gone(f"{error}"))
+            self._break(gone(self.cluster.name, f"{error}"))
 
     def _payload(self, parcel: Parcel) -> bytes:
         code = {module: self._code_of(module) for module in modules_of(parcel.works)}
@@ -258,7 +239,7 @@ class DaskPool:
 
     def _ended(self, sent: _Sent, remote: Any) -> None:
         """Take what a worker reported. Runs in Dask's callback thread."""
-        if remote is not sent.remote or self._over.is_set():
+        if remote is not sent.remote or self.roster.over.is_set():
             return
         if remote.status == "finished":
             try:
@@ -276,7 +257,7 @@ class DaskPool:
             else:
                 self._settle(sent, None, error)
         else:
-            self._break(self._gone("the connection was lost"))
+            self._break(gone(self.cluster.name, "the connection was lost"))
 
     def _settle(
         self, sent: _Sent, result: list[Done] | None, error: BaseException | None = None
@@ -293,13 +274,11 @@ class DaskPool:
                 self._seconds += 0.3 * (time.monotonic() - sent.since - self._seconds)
         give(sent.future, result, error)
 
-    def _lose(self, hand: _Hand | None) -> None:
+    def _lose(self, hand: Hand | None) -> None:
         """Note that a worker is gone: what it computed is lost, the rest is sent elsewhere."""
         with self._lock:
-            if hand is None or self._hands.get(hand.address) is not hand:
+            if hand is None or not self.roster.drop(hand):
                 return
-            del self._hands[hand.address]
-            self._looked_over.discard(hand.address)
             lost = list(hand.load)
             hand.load.clear()
             remotes = [sent.remote for sent in lost if sent.remote is not None]
@@ -314,99 +293,12 @@ class DaskPool:
             self._settle(lost[0], None, error)
         self._send_waiting()
 
-    def _gone(self, cause: str) -> PoolError:
-        return PoolError(
-            f"the Dask scheduler at {self.cluster.name} is gone ({cause}); start it and run the "
-            "same command again: nothing done is lost"
-        )
-
     def _break(self, error: PoolError) -> None:
         """End all that is in flight: no parcel can be computed any more."""
-        if self._over.is_set():
+        if self.roster.over.is_set():
             return
         with self._lock:
             self._wrong = self._wrong or error
             sent = list(self._sent)
         for one in sent:
             self._settle(one, None, self._wrong)
-
-    # -- looking workers over ------------------------------------------------------------------
-
-    def _made_passport(self) -> Passport:
-        seen = self.place.progress / "seen"
-        token = uuid.uuid4().hex
-        try:
-            seen.parent.mkdir(parents=True, exist_ok=True)
-            seen.write_text(token, "utf-8")
-        except OSError as error:
-            raise PoolError(f"cannot write {seen}: {error.strerror}") from error
-        roots = self.place.registry.roots
-        return Passport(
-            self.place.run, str(seen.resolve()), token, tuple(str(r.folder.parent) for r in roots),
-            tuple(root.package for root in roots), own=bool(self.cluster.threads),
-        )  # fmt: skip
-
-    def _keep_looking(self) -> None:
-        while not self._over.wait(_LOOK):
-            if self.cluster.client.status != "running":
-                self._break(self._gone("the connection was lost"))
-                return
-            with suppress(Exception):  # seen again at the next look, or by the status
-                self._look()
-                self._send_waiting()
-
-    def _look(self) -> int:
-        """Note which workers are there, new and gone; return how many there are."""
-        client = self.cluster.client  # its own `scheduler_info` is at times without the workers
-        there = client.sync(client.scheduler.identity, n_workers=-1)["workers"]
-        with self._lock:
-            gone = [hand for address, hand in self._hands.items() if address not in there]
-            self._looked_over &= set(there)
-            new = {
-                address: worker
-                for address, worker in there.items()
-                if address not in self._looked_over and worker["status"] == "running"
-            }
-            self._looked_over |= set(new)
-        for hand in gone:
-            self._lose(hand)
-        for address, worker in new.items():
-            threading.Thread(target=self._look_over, args=(address, worker), daemon=True).start()
-        return len(there)
-
-    def _look_over(self, address: str, worker: dict[str, Any]) -> None:
-        """Have a worker looked over; send it parcels from now on, or end the run."""
-        try:
-            answer = self.cluster.client.run(
-                admit, self._passport, workers=[address], on_error="return"
-            )[address]
-        except Exception as error:
-            answer = error
-        if isinstance(answer, OSError) or self._over.is_set():
-            with self._lock:
-                self._looked_over.discard(address)  # it died, or is being replaced: look again
-            return
-        if isinstance(answer, BaseException):
-            wrong = f"cannot be used ({answer!r}); start it from the runner's environment"
-            answer = Admission(wrong, {})
-        if answer.wrong:
-            self._break(PoolError(f"the Dask worker {address} {answer.wrong}"))
-            return
-        self._compare(address, answer)
-        with self._lock:
-            gpus = int(worker["resources"].get("GPU", 0))
-            self._hands[address] = _Hand(address, worker["nthreads"], gpus)
-        self._send_waiting()
-
-    def _compare(self, address: str, answer: Admission) -> None:
-        """Warn of other versions of libraries: they are recorded, but numbers may differ."""
-        ours, theirs = libraries(), dict(answer.libraries)
-        other = [
-            f"{name} {theirs.get(name, 'missing')} (here {ours.get(name, 'missing')})"
-            for name in LIBRARIES
-            if theirs.get(name, "").partition("+")[0] != ours.get(name, "").partition("+")[0]
-        ]
-        text = ", ".join(other)
-        if other and text not in self._told:
-            self._told.add(text)
-            self.say(f"warning: the Dask worker {address} has other versions: {text}")

@@ -100,6 +100,7 @@ def test_a_worker_killed_in_the_middle_changes_no_result(cluster: Any) -> None:
     assert contents(cluster, "far") == contents(cluster, "alone")
 
 
+@pytest.mark.slow
 def test_a_node_that_kills_its_workers_fails_alone(cluster: Any) -> None:
     cluster.spec(STUDY.replace("TIMES", "99"))
     ended = cluster.run_cli("run", "--dask", "local:2", "study.toml")

@@ -16,6 +16,7 @@ import pytest
 
 from runner import dask_worker
 from runner.dask_pool import DaskPool
+from runner.dask_roster import Roster
 from runner.executors import Place, PoolError, Unmet, WorkerLost
 from runner.registry import Registry, Root
 from runner.work import Parcel
@@ -94,7 +95,7 @@ def own(place: Place) -> DaskPool:
 
 def both_there(pool: DaskPool) -> None:
     deadline = time.monotonic() + 20
-    while len(pool._hands) < 2:
+    while len(pool.roster.hands) < 2:
         pool.room(1)  # raises what is wrong
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -169,7 +170,7 @@ def test_an_error_is_the_parcels_own(pool: DaskPool) -> None:
 
 
 def test_a_parcel_that_asks_for_a_gpu_goes_where_one_is(pool: DaskPool) -> None:
-    with_gpu = next(hand for hand in pool._hands.values() if hand.gpus)
+    with_gpu = next(hand for hand in pool.roster.hands.values() if hand.gpus)
     asked = "[__import__('distributed').get_worker().address]"
     for _ in range(4):
         future = pool.submit(parcel(asked, device="cuda"), gpu=1)
@@ -213,7 +214,7 @@ def test_what_a_stopped_run_computes_is_interrupted(
 def test_a_worker_that_sees_another_store_is_refused(
     place: Place, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(DaskPool, "_made_passport", lambda pool: dask_worker.Passport(
+    monkeypatch.setattr(Roster, "_made_passport", lambda roster: dask_worker.Passport(
         "run", str(place.progress / "nowhere"), "token", (), (), patience=0.0))  # fmt: skip
     pool = opened(cluster.scheduler_address, place)
     try:
