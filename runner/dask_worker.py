@@ -58,7 +58,7 @@ class Passport:
 
     run: str
     seen: str  # path of a file in the store's folder
-    token: str  # that file's text
+    words: str  # that file's text
     paths: tuple[str, ...]  # folders that hold the project's plugin packages
     packages: tuple[str, ...]  # their names
     engine: str = _ENGINE
@@ -122,7 +122,7 @@ async def _unseen(passport: Passport) -> str:
                 "--artifacts on a file system that runner and workers share, at the same path"
             )
         await asyncio.sleep(0.2)
-    if file.read_text("utf-8") != passport.token:
+    if file.read_text("utf-8") != passport.words:
         return f"sees another store at {file.parent}; mount the runner's at the same path"
     mark = file.with_name(f"{socket.gethostname()}-{os.getpid()}.mark")
     try:
