@@ -190,6 +190,10 @@ class Claims:
         stamp = _stamp(self.folder / "alive" / owner)
         return stamp is None or self._unchanged(owner, stamp, SILENCE)
 
+    def sign_of(self, owner: str) -> object:
+        """Return an owner's sign of life: another one each time that it gives one."""
+        return _stamp(self.folder / "alive" / owner)
+
     def others(self) -> list[str]:
         """Return the owners but this one that give signs of life and are not known to be dead."""
         signs = [entry.name for entry in files_below(self.folder / "alive")]

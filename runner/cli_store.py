@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner import completion
 from runner.errors import RunnerError
 
 if TYPE_CHECKING:
@@ -45,14 +46,8 @@ def opened(artifacts: Path | None) -> Store:
 
 def ending(act: Callable[[], int]) -> None:
     """Do something and exit with its code; a mistake ends as a message and exit code 2."""
-    from runner.errors import SpecError
-    from runner.wording import problems
-
     try:
         sys.exit(act())
-    except SpecError as error:
-        for line in problems(error, error.problems[0].file or Path()):
-            click.echo(line, err=True)
     except RunnerError as error:
         click.echo(f"error: {error}", err=True)
     sys.exit(EXIT_WRONG)
@@ -134,6 +129,74 @@ def du(as_json: bool, artifacts: Path | None) -> None:
 
         found = usage(opened(artifacts))
         for line in [json.dumps(found, indent=2)] if as_json else table(found):
+            click.echo(line)
+        return 0
+
+    ending(act)
+
+
+@store.command()
+@click.argument("specs", nargs=-1, type=click.Path(path_type=Path), shell_complete=completion.specs)
+@click.option("--unreachable", is_flag=True,
+              help="Nodes that SPECS (or else specs/) do not reach as they are now.")  # fmt: skip
+@click.option("--profile", "profiles", multiple=True, metavar="NAME",
+              help="What SPECS reach in this profile stays (default: in any).")  # fmt: skip
+@click.option("--older-than", metavar="AGE", help="Nodes made longer ago: 30d, 12h.")
+@click.option("--larger-than", metavar="SIZE", help="Nodes whose content takes more: 100MB.")
+@click.option("--to-size", metavar="SIZE",
+              help="The oldest nodes, until what is stored takes no more: 20GB.")  # fmt: skip
+@click.option("--damaged", is_flag=True, help="Also what `verify` set aside.")
+@click.option("--yes", is_flag=True, help="Remove it; without this, only tell what would go.")
+@ARTIFACTS
+def gc(  # noqa: PLR0917  # one argument for each option
+    specs: tuple[Path, ...],
+    unreachable: bool,
+    profiles: tuple[str, ...],
+    older_than: str | None,
+    larger_than: str | None,
+    to_size: str | None,
+    damaged: bool,
+    yes: bool,
+    artifacts: Path | None,
+) -> None:
+    """Remove what no node needs; with options, also nodes: those for which all options hold.
+
+    Without --yes this tells what would go, and why. Views stay. It waits for nobody and touches
+    nothing while a run is at work in the store.
+    """
+
+    def act() -> int:
+        from functools import cache
+
+        from runner.collecting import Criteria, collect, survey, told
+        from runner.errors import UsageError
+        from runner.reaching import keys_reached, project_specs
+        from runner.upkeep import age_of, size_of
+
+        criteria = Criteria(
+            unreachable,
+            None if older_than is None else age_of(older_than),
+            None if larger_than is None else size_of(larger_than),
+            None if to_size is None else size_of(to_size),
+            damaged,
+        )
+        kept = specs or project_specs(Path())
+        if unreachable and not kept:
+            message = "there is no specs/ here: name the specs whose results stay"
+            raise UsageError(message)
+        reached = cache(lambda: keys_reached(kept, profiles, artifacts)) if kept else None
+        opened_store = opened(artifacts)
+        if yes:
+            sweep = collect(
+                opened_store, criteria, reached, lambda text: click.echo(text, err=True)
+            )
+        else:
+            sweep = survey(opened_store, criteria, reached, time.time())
+        names = (("larger than ", larger_than), ("older than ", older_than))
+        why = [word + value for word, value in names if value]
+        why += ["not reached by " + ", ".join(map(str, kept))] if unreachable else []
+        why += [f"the oldest, down to {to_size}"] if to_size else []
+        for line in told(sweep, " " + ", ".join(why), yes):
             click.echo(line)
         return 0
 

@@ -7,17 +7,14 @@ is in at least one log; a reader that meets it twice takes it once.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.errors import StoreError
 from runner.plain import open_plain
 from runner.records import Entry, entries_of, line_of, lines_from, log_name, sync_folder
 from runner.store import Store, write_error
-
-_TOGETHER = 2**20  # bytes of records that are written as one line
 
 
 @dataclass(frozen=True)
@@ -39,65 +36,37 @@ def lines_of(path: str | Path) -> Iterator[Line]:
             yield Line(number, raw, entries_of(raw))
 
 
-def mend(store: Store, path: Path, bad: Callable[[int, str, Entry], bool]) -> None:
-    """Write a log anew without damaged lines and bad records; their lines go to `damaged/`.
+def rewrite(store: Store, logs: Sequence[Path], bad: Callable[[Path, int, str], bool]) -> None:
+    """Write logs anew, as one, without damaged lines and bad records; each equal line once.
 
-    `bad` is asked for each record, with the number of its line. No process may append to the log.
+    `bad` is asked for each record, with its log and the number of its line. Lines that are damaged
+    go to `damaged/`. No process may append to the logs.
 
     Raises: StoreError when the disk is full or may not be written.
     """
-
-    def kept(line: Line) -> list[tuple[str, Entry]]:
-        return [(key, e) for key, e in line.entries or [] if not bad(line.number, key, e)]
+    lines: dict[bytes, None] = {}  # checksums of what was written
+    damaged: dict[Path, list[bytes]] = {}
 
     def good() -> Iterator[bytes]:
-        for line in lines_of(path):
-            left = kept(line)
-            if left:
-                whole = len(left) == len(line.entries or [])
-                yield line.raw + b"\n" if whole else line_of(left[0][1][0], left)
+        for log in logs:
+            for line in lines_of(log):
+                if line.entries is None:
+                    damaged.setdefault(log, []).append(line.raw)
+                    continue
+                kept = [(k, e) for k, e in line.entries if not bad(log, line.number, k)]
+                if kept and line.raw[:64] not in lines:
+                    lines[line.raw[:64]] = None
+                    whole = len(kept) == len(line.entries)
+                    yield line.raw + b"\n" if whole else line_of(kept[0][1][0], kept)
 
-    damaged = (x.raw for x in lines_of(path) if x.entries is None or len(kept(x)) < len(x.entries))
     try:
-        set_lines_aside(store, path.name, damaged)
         write_log(store, good())
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise write_error(path, error) from error
-
-
-def merge(store: Store, keep: Callable[[str], bool]) -> int:
-    """Write all records that are kept as one log and remove the others; return how many went.
-
-    Damaged lines go to `damaged/`. Nobody may be at work in the store but the caller.
-
-    Raises: StoreError when a log cannot be read, or the disk is full or may not be written.
-    """
-    old = [Path(path) for _, path in store.logs.listed()]
-    entries = ((key, store.records.entry(key)) for key in store.records if keep(key))
-    try:
-        for path in old:
-            set_lines_aside(store, path.name, (x.raw for x in lines_of(path) if x.entries is None))
-        write_log(store, _together((key, entry) for key, entry in entries if entry is not None))
-        for path in old:
-            path.unlink(missing_ok=True)
+        for log, raws in damaged.items():
+            set_aside(store, log.name, raws)
+        for log in logs:
+            log.unlink(missing_ok=True)
     except OSError as error:
         raise write_error(store.logs.folder, error) from error
-    return len(old)
-
-
-def _together(entries: Iterable[tuple[str, Entry]]) -> Iterator[bytes]:
-    """Yield lines, each of what was made together and lies together."""
-    batch: list[tuple[str, Entry]] = []
-    size = 0
-    for key, entry in entries:
-        if batch and (entry[0] != batch[0][1][0] or size > _TOGETHER):
-            yield line_of(batch[0][1][0], batch)
-            batch, size = [], 0
-        batch.append((key, entry))
-        size += len(entry[1])
-    if batch:
-        yield line_of(batch[0][1][0], batch)
 
 
 def write_log(store: Store, lines: Iterable[bytes]) -> None:
@@ -125,21 +94,15 @@ def write_log(store: Store, lines: Iterable[bytes]) -> None:
         raise
 
 
-def set_lines_aside(store: Store, name: str, lines: Iterable[bytes]) -> None:
+def set_aside(store: Store, name: str, lines: Iterable[bytes]) -> None:
     """Append lines of a log to the file of its name among what is damaged.
 
-    Raises: OSError, StoreError.
+    Raises: OSError.
     """
-    raws = list(lines)
-    if not raws:
-        return
     folder = store.folder / "damaged"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    if path.is_symlink():
-        raise StoreError(f"{path} is a link; remove it")
-    with path.open("ab") as stream:
-        for raw in raws:
-            stream.write(raw + b"\n")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+    with os.fdopen(os.open(folder / name, flags, 0o644), "wb") as stream:
+        stream.writelines(line + b"\n" for line in lines)
         stream.flush()
         os.fsync(stream.fileno())

@@ -77,7 +77,7 @@ def usage(store: Store) -> Usage:
         named |= objects
         for spec in specs.get(key, ["of no spec's last run"]):
             groups["specs"].setdefault(spec, _Group()).add(objects)
-        groups["steps"].setdefault(_step(store, key), _Group()).add(objects)
+        groups["steps"].setdefault(step_of(store, key), _Group()).add(objects)
     orphans = [size for digest, size in there.items() if digest not in named]
     return {
         **{name: _told(members, there) for name, members in groups.items()},
@@ -140,7 +140,8 @@ def _told(groups: Mapping[str, _Group], there: Mapping[str, int]) -> Usage:
     }  # fmt: skip
 
 
-def _step(store: Store, key: str) -> str:
+def step_of(store: Store, key: str) -> str:
+    """Return the step and the plugin of a stored node."""
     try:
         record = store.records[key]
     except StoreError:

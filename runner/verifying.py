@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runner.described import DIGEST
 from runner.errors import StoreError, listed
-from runner.merging import lines_of, mend
+from runner.merging import lines_of, rewrite, set_aside
 from runner.plain import digest_of, files_below
 from runner.records import Entry, parsed, sizes
 from runner.store import Store, write_error
@@ -203,8 +203,13 @@ def _set_aside(
         who = listed(map(store.claims.told, others), 3)
         findings.notes.append(f"bad lines stay where they are while {who} may be at work")
         return
-    for log in logs:
-        mend(store, log, lambda number, key, _, log=log: (log, number, key) in bad)  # type: ignore[misc]
+    spoilt = {(log, number) for log, number, _ in bad}
+    try:
+        for log in logs:  # records that cannot be used are kept as they lie in their lines
+            set_aside(store, log.name, (x.raw for x in lines_of(log) if (log, x.number) in spoilt))
+            rewrite(store, [log], lambda *record: record in bad)
+    except OSError as error:
+        raise write_error(store.folder / "damaged", error) from error
     store.close()
 
 
