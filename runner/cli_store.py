@@ -29,17 +29,17 @@ def store() -> None:
     """Look after the store: verify it, see what it holds, clean it up, carry studies elsewhere."""
 
 
-def opened(artifacts: Path | None) -> Store:
+def opened(artifacts: Path | None, new: bool = False) -> Store:
     """Return the store of an artifacts folder, by default of the project around here.
 
-    Raises: UsageError when there is none.
+    Raises: UsageError when there is none, unless it may be `new`.
     """
     from runner.errors import UsageError
     from runner.registry import find_project
     from runner.store import Store as Opened
 
     folder = (artifacts or find_project(Path()) / "artifacts").resolve() / ".store"
-    if not folder.is_dir():
+    if not (new or folder.is_dir()):
         raise UsageError(f"{folder}: there is no store; name its folder with --artifacts")
     return Opened(folder)
 
@@ -198,6 +198,67 @@ def gc(  # noqa: PLR0917  # one argument for each option
         why += [f"the oldest, down to {to_size}"] if to_size else []
         for line in told(sweep, " " + ", ".join(why), yes):
             click.echo(line)
+        return 0
+
+    ending(act)
+
+
+@store.command("export")
+@click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path),
+                shell_complete=completion.specs)  # fmt: skip
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE",
+              help="study.tar, or study.tar.gz to compress it.")  # fmt: skip
+@click.option("--profile", metavar="NAME", shell_complete=completion.profiles,
+              help="Merge [profiles.NAME] into the specs.")  # fmt: skip
+@ARTIFACTS
+def export_command(
+    specs: tuple[Path, ...], output: Path, profile: str | None, artifacts: Path | None
+) -> None:
+    """Write what is stored of SPECS, as they are now, to one file; `import` takes it in."""
+
+    def act() -> int:
+        from runner.archive import export
+        from runner.errors import UsageError
+        from runner.reaching import planned
+        from runner.upkeep import size_text
+
+        journeys = planned(specs, profile, artifacts)
+        keys = {node.key for j in journeys for node in j.plan.nodes() if node.plugin.persist}
+        source = journeys[0].store
+        source.refresh()
+        stored = [key for key in keys if source.has(key)]
+        if not stored:
+            raise UsageError("nothing of this is stored; `runner run` computes it")
+        done = export(source, stored, [journey.spec.name for journey in journeys], output)
+        told = f"{_counted(done.nodes, 'node')} and {_counted(done.objects, 'object')}"
+        click.echo(f"{output}: {told}, {size_text(done.size)}")
+        if len(stored) < len(keys):
+            click.echo(f"{_counted(len(keys) - len(stored), 'node')} of the plan not stored yet")
+        return 0
+
+    ending(act)
+
+
+@store.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@ARTIFACTS
+def import_command(file: Path, artifacts: Path | None) -> None:
+    """Take what `export` wrote into the store; every object is verified, none is trusted."""
+
+    def act() -> int:
+        from runner.unpacking import take_in
+        from runner.upkeep import size_text
+
+        target = opened(artifacts, new=True)
+        try:
+            done = take_in(target, file)
+        finally:
+            target.close()
+        told = f"{_counted(done.nodes, 'node')} and {_counted(done.objects, 'object')}"
+        click.echo(f"{told} taken in ({size_text(done.size)})")
+        if done.nodes_there or done.objects_there:
+            there = f"{_counted(done.nodes_there, 'node')} and "
+            click.echo(f"{there}{_counted(done.objects_there, 'object')} were there already")
         return 0
 
     ending(act)

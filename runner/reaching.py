@@ -55,6 +55,15 @@ def journeys(
             yield _told(file, partial(prepare, wish))
 
 
+def planned(paths: Iterable[Path], profile: str | None, artifacts: Path | None) -> list[Journey]:
+    """Return the plan of each spec in one profile, or as it is.
+
+    Raises: PluginError and UsageError where one cannot be planned.
+    """
+    wishes = [Wish(file, profile, artifacts=artifacts) for file in files_of(paths)]
+    return [_told(wish.path, partial(prepare, wish)) for wish in wishes]
+
+
 def _told(file: Path, act: Callable[[], T]) -> T:
     """Do something with a spec; what is wrong with it is told as the message of one error."""
     try:

@@ -22,7 +22,7 @@ from runner.claims import Claims
 from runner.described import DIGEST
 from runner.errors import StoreError, StoreFullError
 from runner.plain import digest_of, is_plain
-from runner.records import Logs, Record, Records, entry_of, line_of, made_of
+from runner.records import Entry, Logs, Record, Records, entry_of, line_of, made_of
 
 __all__ = ["Record", "Store"]
 FOLDERS = (
@@ -202,14 +202,20 @@ class Store:
 
         Raises: StoreError when the disk is full or may not be written.
         """
-        entries = {record["key"]: entry_of(made, record) for record in records}
+        self.write_entries(made, [(record["key"], entry_of(made, record)) for record in records])
+
+    def write_entries(self, made: bytes, entries: Sequence[tuple[str, Entry]]) -> None:
+        """Write records made together, as they lie in a line; see `write`.
+
+        Raises: StoreError when the disk is full or may not be written.
+        """
         try:
             if self.logs.own is None:
                 self.claims.live()  # no log is merged away while its process lives
-            self.logs.append(line_of(made, entries.items()))
+            self.logs.append(line_of(made, entries))
         except OSError as error:
             raise write_error(self.logs.folder, error) from error
-        for key, entry in entries.items():
+        for key, entry in entries:
             self.records.add(key, entry)
 
     def sync(self) -> None:
