@@ -10,8 +10,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from runner import parquet
+from runner.described import DTYPES
 from runner.errors import StoreError
 from runner.key import canonical
+from runner.parquet import Room
 from runner.plugin import Model
 from runner.registry import Registry, use_of
 from runner.store import Store
@@ -239,16 +242,16 @@ class Reader:
     def _table(self, described: Json) -> Table:
         import numpy as np
 
-        if "content" not in described:
-            columns = {}
-            for name, column in described["columns"].items():
-                values = [_scalar(v) for v in column["values"]]
-                dtype = object if column["dtype"] == "text" else column["dtype"]
-                columns[name] = np.asarray(values, dtype=dtype)
-            return Table(columns)
-        import pandas as pd
-
-        return Table.of(pd.read_parquet(self.store.read(described["content"]), engine="pyarrow"))
+        if "content" in described:
+            return parquet.load(self.store.read(described["content"]))
+        columns = {}
+        for name, column in described["columns"].items():
+            values = [_scalar(v) for v in column["values"]]
+            dtype = object if column["dtype"] == "text" else column["dtype"]
+            if column["dtype"] not in DTYPES:
+                raise ValueError(f"column {name!r} is of no known type")
+            columns[name] = _column(name, np.asarray(values, dtype=dtype))
+        return Table(columns)
 
     def _model(self, described: Json) -> Model:
         cls = self.registry.load("models", described["use"])
@@ -270,14 +273,16 @@ class Reader:
         import h5py
 
         groups: dict[str, dict[str, Any]] = {}
-        with h5py.File(self.store.read(digest), "r") as file:
+        path = self.store.read(digest)
+        room = Room(path.stat().st_size)
+        with h5py.File(path, "r") as file:
             for name in file:
                 _check_link(file, name)
                 item = file[name]
                 if isinstance(item, h5py.Dataset):
-                    groups.setdefault("", {})[name] = _plain_array(file, name)
+                    groups.setdefault("", {})[name] = _plain_array(file, name, room)
                 elif only is None or name == only:
-                    groups[name] = {key: _plain_array(item, key) for key in item}
+                    groups[name] = {key: _plain_array(item, key, room) for key in item}
         return groups
 
 
@@ -288,7 +293,7 @@ def _check_link(group: Any, name: str) -> None:
         raise ValueError(f"{name!r} is a link; stored HDF5 holds plain arrays only")
 
 
-def _plain_array(group: Any, name: str) -> Any:
+def _plain_array(group: Any, name: str, room: Room) -> Any:
     """Return an array that lies in the file itself and is made of numbers."""
     import h5py
     import numpy as np
@@ -302,6 +307,7 @@ def _plain_array(group: Any, name: str) -> Any:
         or item.is_virtual
     ):
         raise ValueError(f"{name!r} is no plain array of numbers; stored HDF5 holds nothing else")
+    room.take(name, item.nbytes)
     return np.asarray(item[()])
 
 
