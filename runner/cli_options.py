@@ -55,6 +55,9 @@ def node_options(command: F) -> F:
                      help="Only nodes of steps so marked, e.g. -m 'quick or nightly'."),
         click.option("--only-missing", is_flag=True,
                      help="Only nodes that are not stored yet; nothing else is judged."),
+        click.option("--store", metavar="URL",
+                     help="A shared store behind the local one, s3://bucket/prefix ... (default: "
+                     "tool.runner.store of pyproject.toml; none: no shared store)."),
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.compute import FULL, as_done, verdict_of
 from runner.contents import Contents
@@ -25,6 +26,9 @@ from runner.store import Store
 from runner.types import Verdict
 from runner.view import Partial
 from runner.work import Done, Parcel
+
+if TYPE_CHECKING:
+    from runner.shared import Shared
 
 PASSED, CACHED, FAILED, BLOCKED, NOT_RUN = "passed", "cached", "failed", "blocked", "not run"
 LOOK_AGAIN = 0.3  # seconds between looks at what other runs are computing
@@ -66,6 +70,7 @@ class Run:
     tick: Callable[[dict[str, Group], Path], None] = lambda running, progress: None  # noqa: ARG005
     selected: frozenset[str] | None = None  # keys; None: all nodes
     first: frozenset[str] = frozenset()  # keys of what is computed before the rest
+    shared: Shared | None = None  # the store behind the local one
     token: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     results: dict[str, Result] = field(default_factory=dict)
     interrupted: bool = False
@@ -81,13 +86,28 @@ class Run:
     def nodes(self) -> dict[str, Node]:
         """The nodes this run is about: the selected ones, and what they need that is missing."""
         self.store.refresh()
-        return needed(self.plan, self.store, self.selected)
+        nodes = needed(self.plan, self.store, self.selected)
+        if self.shared is None or all(self.store.has(key) for key in nodes):
+            return nodes
+        self.shared.pull()
+        self.shared.bring(needed(self.plan, self.store, self.selected).values())
+        nodes = needed(self.plan, self.store, self.selected)
+        self.shared.keep(nodes.values())
+        return nodes
 
     def execute(self) -> list[Result]:
         """Compute what is missing; return one result for each node that is stored or failed."""
+        try:
+            return self._executed()
+        finally:
+            self.store.close()
+
+    def _executed(self) -> list[Result]:
         missing = self._look_up()
         self.store.clean()
         if missing:
+            if self.shared is not None:
+                self.shared.begin()
             loop = _Loop(self, missing)
             try:
                 with limited(self.options.time_limit, self._time_is_up):
@@ -98,7 +118,6 @@ class Run:
                 loop.stop()
                 shutil.rmtree(self.progress, ignore_errors=True)
                 self.store.clean()  # what a killed worker left
-                self.store.close()
             self.store.refresh()  # a worker may have stored a node just before it was ended
             for node in missing.values():
                 if node.key in self.results:
@@ -249,11 +268,23 @@ class _Loop:
                     break
                 numbers.append(heapq.heappop(self.ready)[0])
         nodes = tuple(node for n in numbers for node in self.groups[n].nodes)
+        self._fetch(nodes)
         whole = replace(group, nodes=nodes)
         handed = parcel(whole, self.run.plan, self.contents, self.run.options.device)
         known = self._known(handed)
         rest = tuple(work for work in handed.works if work.key not in known)
         return tuple(numbers), replace(handed, works=rest) if rest else None
+
+    def _fetch(self, nodes: Iterable[Node]) -> None:
+        """Bring what nodes read from the shared store, if there is one and it is not here yet."""
+        store = self.run.store
+        if self.run.shared is None or not store.far:
+            return
+        read = {source.key for node in nodes for source in sources(node)}
+        objects: dict[str, int] = {}
+        for key in read:
+            objects |= store.records.objects(key) or {}
+        self.run.shared.fetch({d: s for d, s in objects.items() if not store.is_here(d, s)})
 
     def _known(self, handed: Parcel) -> set[str]:
         """Note the nodes whose inputs have the content of a stored node's; return their keys."""
@@ -310,6 +341,8 @@ class _Loop:
     def _note(self, node: Node, done: Done) -> None:
         if done.entry is not None:
             self.run.store.records.add(done.key, done.entry)
+            if self.run.shared is not None:
+                self.run.shared.offer()
         elif done.failure is not None and done.failure.kind == FULL:
             self.full = True
         self.run.note_done(node, done)

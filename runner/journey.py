@@ -10,19 +10,22 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from runner.errors import StoreError, StoreFullError
+from runner.errors import StoreError, StoreFullError, UsageError
 from runner.execute import BLOCKED, CACHED, FAILED, NOT_RUN, PASSED, Options, Result, Run
 from runner.plan import Plan
 from runner.planner import build, check
-from runner.registry import Registry, find_project
+from runner.registry import Registry, find_project, settings
 from runner.select import Choice, last_failed
 from runner.spec import Spec, load
 from runner.store import Store
 from runner.terminal import Watch
 from runner.view import Partial, place, place_content
 from runner.worklog import about, keep, report
+
+if TYPE_CHECKING:
+    from runner.shared import Shared
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Wish:
     sweeps: Sequence[str] = ()
     artifacts: Path | None = None
     allow_stale: Sequence[str] = ()
+    store: str | None = None  # URL of a shared store, `none` for none; None: the project's
 
 
 @dataclass
@@ -47,6 +51,7 @@ class Journey:
     store: Store
     artifacts: Path
     wish: Wish | None = None
+    shared: Shared | None = None
 
     @property
     def views(self) -> Path:
@@ -73,7 +78,24 @@ def prepare(wish: Wish, keyed: bool = True) -> Journey:
         plan = build(spec, registry, memo, _stale_keys(store), stale)
     else:
         plan = check(spec, registry, stale)
-    return Journey(spec, registry, plan, store, artifacts, wish)
+    return Journey(
+        spec, registry, plan, store, artifacts, wish, shared_behind(store, wish, project)
+    )
+
+
+def shared_behind(store: Store, wish: Wish, project: Path) -> Shared | None:
+    """Return the shared store that the command line asks for, or else the project.
+
+    Raises: UsageError when that is no URL.
+    """
+    url = wish.store if wish.store is not None else settings(project).get("store")
+    if url is None or url == "none":
+        return None
+    if not isinstance(url, str):
+        raise UsageError(f"{project / 'pyproject.toml'}: tool.runner.store must be a URL in quotes")
+    from runner.shared import Shared
+
+    return Shared(url, store)
 
 
 def _stale_keys(store: Store) -> Any:
@@ -90,6 +112,7 @@ def travel(journey: Journey, options: Options, watch: Watch, choice: Choice | No
     if choice is not None:
         run.selected = choice.keys if choice.deselected else None
         run.first = choice.first
+    run.shared = journey.shared
     started = time.time()
     try:
         journey.store.folder.mkdir(parents=True, exist_ok=True)
@@ -101,6 +124,8 @@ def travel(journey: Journey, options: Options, watch: Watch, choice: Choice | No
         run.execute()
     finally:
         watch.close()
+        if journey.shared is not None:
+            journey.shared.end()
     placed = place_views(journey, run.results.values())
     if not run.interrupted or run.timed_out:
         run.partial = place_partial(journey, run)

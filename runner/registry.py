@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.errors import PluginError, UsageError, listed, near
 from runner.spec import FAMILY_KEYS
@@ -34,20 +34,29 @@ def find_project(start: Path) -> Path:
     return next((f for f in (start, *start.parents) if (f / "pyproject.toml").is_file()), start)
 
 
+def settings(project: Path) -> dict[str, Any]:
+    """Return [tool.runner] of a project's pyproject.toml, empty where there is none.
+
+    Raises: UsageError when the file cannot be read.
+    """
+    file = project / "pyproject.toml"
+    if not file.is_file():
+        return {}
+    try:
+        table = tomllib.loads(file.read_text("utf-8")).get("tool", {}).get("runner", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file}: {error}") from error
+    return dict(table)
+
+
 def project_roots(project: Path) -> list[Root]:
     """Return the plugin folders that the project's pyproject.toml names, made importable.
 
     Raises: UsageError when the file cannot be read or names a folder that is not there.
     """
     file = project / "pyproject.toml"
-    if not file.is_file():
-        return []
-    try:
-        table = tomllib.loads(file.read_text("utf-8")).get("tool", {}).get("runner", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file}: {error}") from error
     roots = []
-    for name in table.get("plugins", []):
+    for name in settings(project).get("plugins", []):
         folder = project / str(name)
         if not folder.is_dir():
             raise UsageError(f"{file}: tool.runner.plugins names {name!r}; no such folder")

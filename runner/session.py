@@ -39,7 +39,8 @@ def said(wish: Mapping[str, Any], device: str) -> tuple[str, ...]:
     """Return the words of the command line that say how specs are read and run."""
     words: list[str] = []
     for option, key in (("profile", "profile"), ("set", "sets"), ("sweep", "sweeps"),
-                        ("artifacts", "artifacts"), ("allow-stale", "allow_stale")):  # fmt: skip
+                        ("artifacts", "artifacts"), ("allow-stale", "allow_stale"),
+                        ("store", "store")):  # fmt: skip
         given = wish.get(key) or ()
         for value in given if isinstance(given, tuple) else (given,):
             words += [f"--{option}", str(value)]
@@ -154,6 +155,8 @@ def _run_one(
         _echo_views(journey, run)
     for path in sorted(set(journey.store.damaged)):
         click.echo(f"warning: a damaged line in {path}; its nodes are computed again", err=True)
+    for warning in journey.shared.remote.take_warnings() if journey.shared else ():
+        click.echo(f"warning: {warning}", err=True)
     failed = any(map(run.fails, run.results.values()))
     line = summary(run.results.values(), elapsed(started), choice)
     click.echo(telling.paint(line, "red" if failed else "green"))

@@ -237,6 +237,13 @@ def test_what_is_stored_is_not_missing(ran) -> None:
     assert outcome.out.splitlines()[-1] == "8 nodes, 0 cached, 8 to run, 2 deselected"
 
 
+def test_a_shared_store_gives_what_another_machine_made(study) -> None:
+    team = f"file://{study.folder}/team"
+    runner(study, f"run --store {team} --artifacts one study.toml")
+    assert last(runner(study, f"run --store {team} --artifacts two study.toml")) == "12 cached"
+    assert "12 new" not in runner(study, "plan --store none --artifacts two study.toml").out
+
+
 def test_workers_are_local_or_on_a_cluster_not_both(study) -> None:
     wrong = runner(study, "run -n 2 --dask local:2 study.toml")
     assert (wrong.code, wrong.out) == (2, "")
