@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import UsageError
+from runner.manifest import read, views_inside
 from runner.store import Store
 
 LAYOUT = 2  # raised when reports look otherwise, so that old ones are written again
@@ -101,15 +102,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / "run.json"
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return read(path)
     except OSError:
         message = f"{path}: there is no finished run of this spec; start one with `runner run`"
         raise UsageError(message) from None
     except ValueError as error:
-        raise UsageError(f"{path} is damaged ({error}); `runner run` writes it again") from error
-    if "steps" not in manifest:
-        raise UsageError(f"{path} is of an older version; `runner run` writes it again")
-    return manifest
+        message = f"{path} is damaged or of another version ({error})"
+        raise UsageError(f"{message}; `runner run` writes it again") from error
 
 
 def nodes_of(manifest: Manifest) -> list[dict[str, Any]]:
@@ -144,7 +143,7 @@ def account(folder: Path, manifest: Manifest, store: Store) -> Account:
             for name, version in {**facts, "device": record["made"]["device"]}.items():
                 versions.setdefault(name, set()).add(version)
     step_of = {v: name for name, e in manifest["steps"].items() for v in e["views"]}
-    views = [view for view in manifest["views"] if (folder / view).is_file()]
+    views = views_inside(folder, manifest["views"])
     axes = set(manifest["resolved"].get("axes", {}))
     return Account(
         folder=folder, manifest=manifest, checks=list(_checks(manifest, steps)),

@@ -10,6 +10,7 @@ from typing import Any
 
 from runner.account import nodes_of, read_manifest, step_name, word
 from runner.errors import UsageError, listed
+from runner.manifest import read_keys
 from runner.measured import Side, networks, tables
 from runner.registry import find_project
 from runner.store import Store
@@ -56,7 +57,7 @@ def past(text: str, artifacts: Path | None) -> Past:
     (entry,) = found
     folder = entry["path"].parent
     try:
-        keys = json.loads((folder / "keys" / f"{entry['keys']}.json").read_text("utf-8"))
+        keys = read_keys(folder, entry)
     except (OSError, ValueError) as error:
         message = f"the keys of run {entry['run']} cannot be read ({error}); `runner run` keeps new"
         raise UsageError(message) from error

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # what moves terminals
 DTYPES = frozenset(
     ["text", "bool", *(f"{s}int{n}" for s in ("", "u") for n in (8, 16, 32, 64))]
     + [f"float{n}" for n in (16, 32, 64)]
@@ -34,11 +35,11 @@ def check_record(record: Mapping[str, Any]) -> None:
     made = record["made"]
     _check_fields(made, _MADE)
     for name, texts in (("versions", made["versions"]), ("code", made["code"])):
-        if not all(isinstance(text, str) and text.isprintable() for text in texts.values()):
+        if not all(isinstance(text, str) and not _CONTROL.search(text) for text in texts.values()):
             raise ValueError(f"{name} does not hold text alone")
     shown = [record["label"], *(made[name] for name, kind in _MADE.items() if kind is str)]
-    if not all(text.isprintable() for text in shown):  # they are printed to terminals
-        raise ValueError("it has unprintable text")
+    if any(map(_CONTROL.search, shown)):  # they are printed to terminals
+        raise ValueError("its text holds control characters")
     for digest in digests(record["outputs"]):
         if digest not in record["objects"]:
             raise ValueError(f"its outputs name {digest[:12]}, which is none of its objects")

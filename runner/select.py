@@ -152,7 +152,7 @@ def last_failed(journey: Journey) -> list[str]:
     """Return the labels of the nodes that failed when they were last run."""
     try:
         manifest = json.loads((journey.views / "run.json").read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []
     try:
         if "failed" not in manifest:  # written before this list was

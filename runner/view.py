@@ -56,6 +56,16 @@ class Partial:
         return f"{self.view} ({self.cells} of {self.total} cells)"
 
 
+def check_folder(folder: Path) -> None:
+    """Refuse links among the runner's own folders of views: files in them are removed.
+
+    Raises: StoreError.
+    """
+    for name in ("failed", "runs", "runs/keys"):
+        if (folder / name).is_symlink():
+            raise StoreError(f"{folder / name} is a link; remove it: the runner's own may not be")
+
+
 def place(source: Path, folder: Path, name: str) -> Path:
     """Put an object into the view folder under a name: a hard link, else a copy.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.account import nodes_of, read_manifest, stamp, step_name, word
 from runner.errors import UsageError, listed
+from runner.manifest import read_history, read_keys
 from runner.registry import find_project
 
 if TYPE_CHECKING:
@@ -166,20 +167,8 @@ def _history(artifacts: Path, spec: str | None) -> tuple[list[dict[str, Any]], l
 def _entry(path: Path) -> dict[str, Any] | None:
     """Return what a file of the history holds, or None when it is not whole."""
     try:
-        entry = json.loads(path.read_text("utf-8"))
-        whole = {
-            "run",
-            "spec",
-            "started",
-            "seconds",
-            "interrupted",
-            "wish",
-            "steps",
-            "nodes",
-            "keys",
-        }
-        return entry if whole <= entry.keys() else None
-    except (OSError, ValueError, AttributeError):
+        return read_history(path)
+    except (OSError, ValueError):
         return None
 
 
@@ -189,10 +178,7 @@ def kept(artifacts: Path, token: str) -> dict[str, Any] | None:
         entry = _entry(path)
         if entry is not None:
             with suppress(OSError, ValueError):
-                keys = json.loads(
-                    (path.parent / "keys" / f"{entry['keys']}.json").read_text("utf-8")
-                )
-                return {**entry, "keys": keys}
+                return {**entry, "keys": read_keys(path.parent, entry)}
     return None
 
 
