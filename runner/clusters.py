@@ -30,6 +30,12 @@ _FORMS = (
     "tcp://HOST:PORT, a scheduler file (scheduler.json), local:N, "
     f"{', '.join(f'{name}:N' for name in QUEUES)} or kubernetes:N"
 )
+# Tensors' memory is kept: Dask by itself has it given back to the system at once, and fetched anew.
+WORKER_ENVIRONMENT = dict.fromkeys(THREAD_VARIABLES, "1") | {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_TRIM_THRESHOLD_": f"{1 << 30}",
+    "MALLOC_MMAP_THRESHOLD_": f"{1 << 25}",
+}
 _REACH = 20  # seconds to reach a scheduler within
 
 
@@ -137,10 +143,13 @@ def _local(count: int, distributed: Any) -> Any:
         raise PoolError(
             "--dask local:N encrypts what it sends; pip install 'runner[dask]'"
         ) from error
-    return distributed.LocalCluster(
-        n_workers=count, threads_per_worker=1, processes=True, security=True, memory_limit=0,
-        dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL,
-    )  # fmt: skip
+    import dask
+
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}):
+        return distributed.LocalCluster(
+            n_workers=count, threads_per_worker=1, processes=True, security=True, memory_limit=0,
+            dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL,
+        )  # fmt: skip
 
 
 def queue(kind: str) -> Any:
@@ -162,7 +171,7 @@ def queue(kind: str) -> Any:
             f"--dask {kind}: Dask's configuration lacks {' and '.join(lacking)} of a job; write "
             f"them under jobqueue.{kind} in ~/.config/dask/jobqueue.yaml (docs/clusters.md)"
         )
-    exports = [f"export {name}=1" for name in THREAD_VARIABLES]
+    exports = [f"export {name}={value}" for name, value in WORKER_ENVIRONMENT.items()]
     return cls(
         processes=given.get("processes") or given["cores"],
         job_script_prologue=[*(given.get("job-script-prologue") or []), *exports],
