@@ -60,7 +60,7 @@ class Cluster:
     def end(self) -> None:
         """Leave the scheduler; end a cluster that the runner started, killing its processes."""
         for nanny in getattr(self.own, "workers", {}).values() if self.threads else ():
-            nanny.auto_restart = False
+            nanny.close_gracefully()  # which is to say: do not start another one in its place
             with suppress(OSError, TypeError):  # it may be gone, or not there yet
                 os.kill(nanny.pid, signal.SIGKILL)
         with suppress(Exception):  # a scheduler that is gone cannot be told goodbye
