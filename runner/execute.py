@@ -6,7 +6,8 @@ import heapq
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 PASSED, CACHED, FAILED, BLOCKED, NOT_RUN = "passed", "cached", "failed", "blocked", "not run"
 LOOK_AGAIN = 0.3  # seconds between looks at what other runs are computing
+# What runs, the folder of progress files, and how many nodes are waited for of whom.
+Tick = Callable[[dict[str, Group], Path, Mapping[str, int]], None]
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Run:
     registry: Registry
     options: Options
     watch: Callable[[Result], None] = lambda result: None  # noqa: ARG005
-    tick: Callable[[dict[str, Group], Path], None] = lambda running, progress: None  # noqa: ARG005
+    tick: Tick = lambda running, progress, waiting: None  # noqa: ARG005
     selected: frozenset[str] | None = None  # keys; None: all nodes
     first: frozenset[str] = frozenset()  # keys of what is computed before the rest
     shared: Shared | None = None  # the store behind the local one
@@ -184,6 +187,7 @@ class _Loop:
         self.ready: list[tuple[int, Group]] = []
         self.waiting: dict[int, set[str]] = {}
         self.elsewhere: dict[int, Group] = {}  # what other runs are computing
+        self.holders: Counter[str] = Counter()  # how many of those nodes each of them holds
         self.readers: dict[str, list[int]] = {}
         self.tries: dict[int, int] = {}
         self.groups = dict(enumerate(_urgent_first(groups(run.plan, missing), run.first, missing)))
@@ -227,7 +231,7 @@ class _Loop:
 
     def _tell(self) -> None:
         running = {str(n): self.groups[n] for numbers in self.running.values() for n in numbers}
-        self.run.tick(running, self.run.progress)
+        self.run.tick(running, self.run.progress, self.holders if self.elsewhere else {})
 
     def stop(self) -> None:
         """End the workers."""
@@ -356,10 +360,13 @@ class _Loop:
         self.looked = time.monotonic()
         store = self.run.store
         store.refresh()
+        self.holders = Counter()
         for number, group in list(self.elsewhere.items()):
             there = [node for node in group.nodes if store.has(node.key)]
             rest = tuple(node for node in group.nodes if node not in there)
-            free = any(store.claims.holder(node.key) is None for node in rest)
+            owners = [store.claims.holder(node.key) for node in rest]
+            self.holders.update(store.claims.told(owner) for owner in owners if owner is not None)
+            free = None in owners
             del self.elsewhere[number]
             self.groups[number] = replace(group, nodes=rest)
             if rest and free:

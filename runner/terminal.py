@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from runner.parcels import Group
 from runner.plan import Node, Plan
 
 HEARTBEAT = 15.0  # seconds between plain lines while nothing finishes
+PATIENCE = 2.0  # seconds after which it is told that another run is waited for
 
 
 class Watch(Protocol):
@@ -28,8 +29,8 @@ class Watch(Protocol):
     def result(self, result: Result) -> None:
         """A node ended."""
 
-    def tick(self, running: dict[str, Group], progress: Path) -> None:
-        """Some time went by."""
+    def tick(self, running: dict[str, Group], progress: Path, waiting: Mapping[str, int]) -> None:
+        """Some time went by; `waiting` is how many nodes of which other runs are waited for."""
 
     def close(self) -> None:
         """The run ended."""
@@ -62,7 +63,7 @@ class Silent:
     def result(self, result: Result) -> None:
         """Ignore a result."""
 
-    def tick(self, running: dict[str, Group], progress: Path) -> None:
+    def tick(self, running: dict[str, Group], progress: Path, waiting: Mapping[str, int]) -> None:
         """Ignore time."""
 
     def close(self) -> None:
@@ -103,6 +104,7 @@ class Lines:
         self.counts = _Counts(plan)
         self.verbose = verbose
         self.last = time.monotonic()
+        self.waits: list[str] = []  # what was last told of other runs
 
     def begin(self, nodes: Iterable[Node]) -> None:
         """Note how many nodes of each step there are to wait for."""
@@ -117,9 +119,10 @@ class Lines:
         if self.counts.ended[step] == self.counts.total[step]:
             self._print(self.counts.line(step))
 
-    def tick(self, running: dict[str, Group], progress: Path) -> None:
-        """Print what is running when nothing was printed for a while."""
-        if time.monotonic() - self.last > HEARTBEAT and running:
+    def tick(self, running: dict[str, Group], progress: Path, waiting: Mapping[str, int]) -> None:
+        """Print what is running, or waited for, when nothing was printed for a while."""
+        silence = time.monotonic() - self.last
+        if running and silence > HEARTBEAT:
             reports = [
                 f"{report['label']} {report['done']:.0f}/{report['total']:.0f} {report['unit']}"
                 for report in read_progress(progress)
@@ -127,6 +130,11 @@ class Lines:
             steps = {group.step for group in running.values()}
             shown = [f"{s} {self.counts.ended[s]}/{self.counts.total[s]}" for s in sorted(steps)]
             self._print(f"  running: {'; '.join(shown + reports)}")
+        told = [] if running else list(waits(waiting))
+        if told and silence > (HEARTBEAT if told == self.waits else PATIENCE):
+            for line in told:
+                self._print(f"  {line}")
+            self.waits = told
 
     def close(self) -> None:
         """Do nothing."""
@@ -158,6 +166,7 @@ class Bars:
         )  # fmt: skip
         self.steps: dict[str, Any] = {}
         self.nodes: dict[str, Any] = {}
+        self.waits: dict[str, Any] = {}  # one for each run that is waited for
         self.bars.start()
 
     def begin(self, nodes: Iterable[Node]) -> None:
@@ -179,8 +188,9 @@ class Bars:
             if step in self.steps:
                 self.bars.remove_task(self.steps.pop(step))
 
-    def tick(self, running: dict[str, Group], progress: Path) -> None:
-        """Draw what is running and how far long nodes are."""
+    def tick(self, running: dict[str, Group], progress: Path, waiting: Mapping[str, int]) -> None:
+        """Draw what is running, how far long nodes are, and which other runs are waited for."""
+        self._wait(list(waits(waiting)))
         for group in running.values():
             if group.step not in self.steps:
                 total, done = self.counts.total[group.step], self.counts.ended[group.step]
@@ -199,9 +209,22 @@ class Bars:
         for label in set(self.nodes) - labels:
             self.bars.remove_task(self.nodes.pop(label))
 
+    def _wait(self, told: list[str]) -> None:
+        for line in set(self.waits) - set(told):
+            self.bars.remove_task(self.waits.pop(line))
+        for line in told:
+            if line not in self.waits:
+                self.waits[line] = self.bars.add_task(line, total=None, rate="")
+
     def close(self) -> None:
         """Take the bars away."""
         self.bars.stop()
+
+
+def waits(waiting: Mapping[str, int]) -> Iterator[str]:
+    """Yield `waiting for process 17 on host (3 nodes)` for each run that is waited for."""
+    for who, count in sorted(waiting.items()):
+        yield f"waiting for {who} ({count} node{'s' if count > 1 else ''})"
 
 
 def read_progress(folder: Path) -> list[dict[str, Any]]:

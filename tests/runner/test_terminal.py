@@ -69,11 +69,45 @@ def test_a_long_silence_is_broken_by_what_is_running(
     report = {"label": "value[k=1]", "done": 3.0, "total": 9.0, "unit": "steps"}
     (tmp_path / "1.json").write_text(json.dumps(report), "utf-8")
     running = {"0": Group("value", (node(plan, "value[k=1]"),), False, 1)}
-    lines.tick(running, tmp_path)
+    lines.tick(running, tmp_path, {})
     assert capsys.readouterr().out == ""
     monkeypatch.setattr(terminal, "HEARTBEAT", -1.0)
-    lines.tick(running, tmp_path)
+    lines.tick(running, tmp_path, {})
     assert capsys.readouterr().out == "  running: value 0/2; value[k=1] 3/9 steps\n"
+
+
+def test_that_another_run_is_waited_for_is_told_at_once_and_then_at_times(
+    plan: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    lines = Lines(plan, verbose=False)
+    waiting = {"process 17 on host": 3, "process 18 on host": 1}
+    lines.tick({}, tmp_path, waiting)
+    assert capsys.readouterr().out == ""
+    now += terminal.PATIENCE + 0.1
+    told = "  waiting for process 17 on host (3 nodes)\n  waiting for process 18 on host (1 node)\n"
+    lines.tick({}, tmp_path, waiting)
+    assert capsys.readouterr().out == told
+    now += terminal.HEARTBEAT - 0.1
+    lines.tick({}, tmp_path, waiting)
+    assert capsys.readouterr().out == ""
+    now += 0.2
+    lines.tick({}, tmp_path, waiting)
+    assert capsys.readouterr().out == told
+
+
+def test_bars_show_which_runs_are_waited_for(plan: Any, tmp_path: Path) -> None:
+    bars = Bars(plan, verbose=False)
+    try:
+        for count in (3, 2):
+            bars.tick({}, tmp_path, {"process 17 on host": count})
+            shown = [task.description for task in bars.bars.tasks]
+            assert shown == [f"waiting for process 17 on host ({count} nodes)"]
+        bars.tick({}, tmp_path, {})
+        assert bars.bars.tasks == []
+    finally:
+        bars.close()
 
 
 def test_old_and_damaged_progress_is_left_out(tmp_path: Path) -> None:
@@ -98,12 +132,12 @@ def test_bars_follow_steps_and_long_nodes(plan: Any, tmp_path: Path) -> None:
         running = {"0": Group("value", (node(plan, "value[k=1]"),), False, 1)}
         report = {"label": "value[k=1]", "done": 3.0, "total": 9.0, "unit": "steps"}
         (tmp_path / "1.json").write_text(json.dumps(report), "utf-8")
-        bars.tick(running, tmp_path)
+        bars.tick(running, tmp_path, {})
         assert {t.description.strip() for t in bars.bars.tasks} == {"value", "value[k=1]"}
         bars.result(Result(node(plan, "value[k=1]"), PASSED, 1.0))
         bars.result(Result(node(plan, "value[k=2]"), PASSED, 1.0))
         (tmp_path / "1.json").unlink()
-        bars.tick({}, tmp_path)
+        bars.tick({}, tmp_path, {})
         assert bars.bars.tasks == []
     finally:
         bars.close()
