@@ -138,6 +138,7 @@ class Makers:
         for text in self.texts.values():
             names |= {match[1] for match in _HOLE.finditer(text)}
         self.positions = [i for i, a in enumerate(planned.axes) if a in names]
+        self.nested = {str(inner[0]) for inner in bound.uses if len(inner) > 1}
         self.made: dict[Cell, Made | None] = {}
 
     def at(self, cell: Cell) -> Made | None:
@@ -150,7 +151,9 @@ class Makers:
     def _make(self, cell: Cell) -> Made | None:
         bound = self.planned.bound
         here = dict(zip(self.planned.axes, cell, strict=True))
-        raw = copy.deepcopy(bound.parameters) if bound.uses or self.texts else bound.parameters
+        raw = dict(bound.parameters)
+        for name in self.nested:
+            raw[name] = copy.deepcopy(raw[name])
         for inner, use in bound.uses.items():
             put(raw, inner, self.axes[use.name].value(here[use.name], use.field))
         for name, text in self.texts.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -23,7 +24,7 @@ EXIT_WRONG, EXIT_INTERRUPTED = 2, 130
 
 
 class _Commands(click.Group):
-    """Commands that end with 130 when they are interrupted; click alone would end with 1."""
+    """Commands that end with 130 when they are interrupted, with 2 and a message for an error."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -31,6 +32,9 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(EXIT_INTERRUPTED)
+        except RunnerError as error:  # a store that is damaged shows wherever it is read
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(EXIT_WRONG)
 
 
 @click.group(
@@ -228,6 +232,7 @@ def _prepared(specs: Sequence[Path], keyed: bool = True, **wish: Any) -> list[Jo
 
     journeys = []
     wrong = 0
+    gc.disable()  # a plan of many nodes holds no garbage, and looking for some takes a fifth of it
     for path in _files(specs):
         try:
             journeys.append(prepare(Wish(path, **wish), keyed))
@@ -237,6 +242,8 @@ def _prepared(specs: Sequence[Path], keyed: bool = True, **wish: Any) -> list[Jo
         except RunnerError as error:
             wrong += 1
             click.echo(f"{_near(path)}: {error}", err=True)
+    gc.freeze()
+    gc.enable()
     if wrong:
         click.echo(f"{wrong} problem{'s' if wrong > 1 else ''}", err=True)
         sys.exit(EXIT_WRONG)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import json.encoder
 from typing import Any
 
-_ENCODER = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
+_PLAIN = json.JSONEncoder(ensure_ascii=False)
+# The encoder that json.dumps makes anew for each call, made once: twice as fast on small values.
+_ENCODE = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
+    None, _PLAIN.default, json.encoder.encode_basestring, None, ":", ",", True, False, False
 )
 FORMAT = 1
 """Raised when the engine itself makes other results from equal specs and plugins."""
@@ -18,7 +21,7 @@ def canonical(value: Any) -> str:
 
     Raises: ValueError for nan and inf, TypeError for what JSON does not have.
     """
-    return _ENCODER.encode(value)
+    return "".join(_ENCODE(value, 0))
 
 
 def digest(value: Any) -> str:

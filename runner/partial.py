@@ -34,7 +34,7 @@ def draw(journey: Journey, nodes: Iterable[Node], run: str) -> Iterator[tuple[Pa
         if len(ports) < len(found):
             continue
         contents = Contents(journey.plan, journey.store)
-        work = handed(replace(node, ports=ports, requires=[]), contents)
+        work = handed(replace(node, ports=ports, requires=()), contents)
         files = workshop.drawn(work)
         if not isinstance(files, Files):
             continue

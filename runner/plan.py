@@ -14,7 +14,7 @@ from runner.spec import Spec
 Cell = tuple[Label, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class One:
     """A port filled by one output of one node."""
 
@@ -27,7 +27,7 @@ class One:
         yield self.node
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """The same output of many nodes, each with its coordinates along `axes`."""
 
@@ -38,7 +38,7 @@ class Part:
     checkpoint: str | int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rows:
     """A table port: parts gathered with their axes as columns, joined, filtered, extended."""
 
@@ -53,7 +53,7 @@ class Rows:
                 yield node
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Stack:
     """An array port that gathers: arrays stacked along the gathered axes."""
 
@@ -68,7 +68,7 @@ class Stack:
 Binding = One | Rows | Stack
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Node:
     """A step at one cell: parameters bound, inputs known, keyed."""
 
@@ -82,7 +82,7 @@ class Node:
     parameters: str  # the plugin's, as canonical JSON
     recipe: str = ""  # both set by `identity.assign`
     key: str = ""
-    requires: list[Node] = field(default_factory=list)
+    requires: tuple[Node, ...] = ()
     views: tuple[str, ...] = ()
 
     @property

@@ -208,7 +208,7 @@ class _Planner:
             step = bound.step
             node = Node(step.name, step.family, cell, planned.axes, plugin, ports, seed, parameters)
             for name in bound.requires:
-                node.requires += self._required(name, planned.axes, cell)
+                node.requires += tuple(self._required(name, planned.axes, cell))
             planned.nodes[cell] = node
         if not all(choices):
             self.problems.add((*bound.step.where, "where"), "leaves no cell", "key")

@@ -531,7 +531,7 @@ requires = ["healthy"]
     )
     steps = plan(text).steps
     for cell, node in steps["claim"].nodes.items():
-        assert node.requires == [steps["healthy"].nodes[cell]]
+        assert node.requires == (steps["healthy"].nodes[cell],)
 
 
 def test_markers_are_noted_on_steps(plan) -> None:
