@@ -312,7 +312,19 @@ def _plain_array(group: Any, name: str, room: Room) -> Any:
 
 
 def part(description: Json, output: str, checkpoint: Any) -> Json:
-    """Return the part of a stored description that one output, at one checkpoint, is read from."""
+    """Return the part of a stored description that one output, at one checkpoint, is read from.
+
+    Raises: StoreError when there is no such part.
+    """
+    try:
+        return _part(description, output, checkpoint)
+    except (KeyError, TypeError) as error:
+        name = ".".join(str(p) for p in (output, checkpoint) if p not in ("", None)) or "its output"
+        message = f"a stored {str(description.get('type'))[:40]} has no {name}: no run wrote it"
+        raise StoreError(f"{message}; choose another --artifacts folder") from error
+
+
+def _part(description: Json, output: str, checkpoint: Any) -> Json:
     if description["type"] == "Outputs":
         description = description["outputs"][output]
     if description["type"] == "Trained":

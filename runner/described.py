@@ -100,7 +100,11 @@ def _of_table(described: Mapping[str, Any]) -> Iterator[str]:
 
 def _of_verdict(described: Mapping[str, Any]) -> Iterator[str]:
     _check_fields(described, {"holds": bool, "check": str, "detail": str, "judged": bool})
-    for value in _table(described, "worst").values():
+    worst = _table(described, "worst")
+    texts = (described["check"], described["detail"], *worst, *worst.values())
+    if any(_CONTROL.search(text) for text in texts if isinstance(text, str)):
+        raise ValueError("its text holds control characters")
+    for value in worst.values():
         if isinstance(value, list) or (isinstance(value, dict) and list(value) != ["float"]):
             raise ValueError("worst of a Verdict holds more than single values")
     yield from ()

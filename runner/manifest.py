@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from runner.plain import open_plain
+from runner.spec import CHECK_KEYS, FAMILY_KEYS
 
 MOST = 2**28  # bytes of a manifest, of some million nodes
 _KEYS = re.compile(r"[0-9a-f]{1,64}")
@@ -24,18 +25,20 @@ _NODE = {
 }  # fmt: skip
 _STEP = {
     "family": _LINE, "use": _LINE, "axes": [str], "reads": [str], "requires": [str], "nodes": int,
-    "persist": bool, "views": [str], "states?": {"*": int}, "seconds?": _NUMBER, "*": _ANY,
+    "persist": bool, "views": [str], "*": _ANY,
 }  # fmt: skip
+_FAMILIES = (*FAMILY_KEYS, *CHECK_KEYS)
 _BOTH = {
     "run": _LINE, "spec": _LINE, "started": _LINE, "seconds": _NUMBER, "interrupted": bool,
     "title": str, "question": str, "steps": {"*": _STEP}, "nodes": [_NODE], "rest": [_NODE],
     "views": [str], "failed": [str], "workers": int, "device": _LINE,
     "wish": {"spec": str, "profile": (str, type(None)), "sets": [str], "sweeps": [str], "*": _ANY},
-    "resolved": {"axes?": _TABLE, "expect?": {"*": _TABLE}, "hypotheses?": {"*": _TABLE},
+    "resolved": {"axes?": _TABLE, "params?": _TABLE, **{f"{f}?": {"*": _TABLE} for f in _FAMILIES},
                  "*": _ANY},
     "*": _ANY,
 }  # fmt: skip
-_HISTORY = {**_BOTH, "keys": _KEYS}
+_PAST = {**_STEP, "states": {"*": int}, "seconds": _NUMBER}
+_HISTORY = {**_BOTH, "keys": _KEYS, "steps": {"*": _PAST}}
 
 
 def read(path: Path) -> dict[str, Any]:
