@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.errors import StoreError, StoreFullError, UsageError
 from runner.execute import BLOCKED, CACHED, FAILED, NOT_RUN, PASSED, Options, Result, Run
+from runner.manifest import views_inside
 from runner.plan import Plan
 from runner.planner import build, check
 from runner.registry import Registry, find_project, settings
@@ -21,7 +22,7 @@ from runner.select import Choice, last_failed
 from runner.spec import Spec, load
 from runner.store import Store
 from runner.terminal import Watch
-from runner.view import Partial, place, place_content
+from runner.view import Partial, check_folder, place, place_content
 from runner.worklog import about, keep, report
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def travel(journey: Journey, options: Options, watch: Watch, choice: Choice | No
         run.first = choice.first
     run.shared = journey.shared
     started = time.time()
+    check_folder(journey.views)
     try:
         journey.store.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -148,10 +150,12 @@ def place_views(journey: Journey, results: Iterable[Result]) -> list[str]:
     for result in results:
         if result.status not in (PASSED, CACHED) or not result.node.views:
             continue
-        contents = journey.store.records[result.node.key]["outputs"]["contents"]
+        contents = journey.store.records[result.node.key]["outputs"].get("contents", {})
         for view in result.node.views:
-            source = journey.store.read(contents[Path(view).suffix])
-            place(source, journey.views, view)
+            if Path(view).suffix not in contents:
+                message = f"what is stored of {result.node.label} has no {Path(view).suffix}"
+                raise StoreError(f"{message}: no run wrote it; choose another --artifacts folder")
+            place(journey.store.read(contents[Path(view).suffix]), journey.views, view)
             placed.append(view)
     ended = {result.node.key for result in results}
     wanted = {view: node.key for node in journey.plan.nodes() for view in node.views}
@@ -181,11 +185,9 @@ def place_partial(journey: Journey, run: Run) -> list[Partial]:
 def _last_views(journey: Journey) -> list[str]:
     try:
         manifest = json.loads((journey.views / "run.json").read_text("utf-8"))
-        views = [str(view) for view in manifest["views"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        return views_inside(journey.views, manifest["views"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
-    inside = journey.views.resolve()
-    return [v for v in views if (inside / v).resolve().is_relative_to(inside)]
 
 
 def failure_file(journey: Journey, result: Result) -> Path:
