@@ -47,8 +47,7 @@ class Claims:
     _sign: str = ""
 
     def __post_init__(self) -> None:
-        pid = os.getpid()
-        self.owner = f"{place()}-{pid}-{_birth(pid) or 0}-{uuid.uuid4().hex[:8]}"
+        self.owner = owner_name()
 
     def take(self, keys: Iterable[str]) -> set[str]:
         """Claim nodes; return the keys that this process now holds.
@@ -214,6 +213,12 @@ class Claims:
             self._seen[name] = (stamp, now)
             return False
         return now - before[1] > limit
+
+
+def owner_name() -> str:
+    """Return a name for this process that tells whether it is still alive."""
+    pid = os.getpid()
+    return f"{place()}-{pid}-{_birth(pid) or 0}-{uuid.uuid4().hex[:8]}"
 
 
 def _read(path: Path) -> str | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import os
 import sys
 import time
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runner.claims import owner_name
 from runner.key import digest
 
 _MADE_BY = [1, *sys.version_info[:2]]  # a memo of another Python or of other rules is not ours
@@ -68,10 +68,11 @@ class CodeReader:
         """Write the memo, if there is one and it changed; a failure to write is harmless."""
         if self.memo is None or not self._changed:
             return
-        aside = self.memo.with_suffix(f".{os.getpid()}.tmp")
+        aside = self.memo.parent / "aside" / f"{owner_name()}-code"  # an orphan is found there
         modules = self._remembered
         held = {"by": _MADE_BY, "check": digest(modules), "modules": modules}
         try:
+            aside.parent.mkdir(exist_ok=True)
             aside.write_text(json.dumps(held), "utf-8")
             aside.replace(self.memo)
         except OSError:

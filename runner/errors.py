@@ -47,6 +47,10 @@ class StoreFullError(StoreError):
     """There is no space left for the store: nothing more can be kept, so nothing more is begun."""
 
 
+class StoreReadOnlyError(StoreError):
+    """The store may not be written: what it holds can still be shown."""
+
+
 class UsageError(RunnerError):
     """The command line asks for something that is not there."""
 

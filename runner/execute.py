@@ -79,6 +79,7 @@ class Run:
     interrupted: bool = False
     timed_out: bool = False  # whether it was the time limit that interrupted
     partial: list[Partial] = field(default_factory=list)  # views drawn with holes
+    unwritten: str = ""  # why views and manifest are those of an earlier run, if they are
 
     @cached_property
     def progress(self) -> Path:

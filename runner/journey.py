@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Iterable, Sequence
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.errors import StoreError, StoreFullError, UsageError
+from runner.errors import StoreError, StoreFullError, StoreReadOnlyError, UsageError
 from runner.execute import BLOCKED, CACHED, FAILED, NOT_RUN, PASSED, Options, Result, Run
 from runner.manifest import views_inside
 from runner.plan import Plan
@@ -20,7 +19,7 @@ from runner.planner import build, check
 from runner.registry import Registry, find_project, settings
 from runner.select import Choice, last_failed
 from runner.spec import Spec, load
-from runner.store import Store
+from runner.store import Store, write_error
 from runner.terminal import Watch
 from runner.view import Partial, check_folder, place, place_content
 from runner.worklog import about, keep, report
@@ -128,6 +127,22 @@ def travel(journey: Journey, options: Options, watch: Watch, choice: Choice | No
         watch.close()
         if journey.shared is not None:
             journey.shared.end()
+    try:
+        account_for(journey, run, started, options)
+    except StoreReadOnlyError as error:
+        if any(result.status != CACHED for result in run.results.values()):
+            raise
+        run.unwritten = str(error)
+    finally:
+        journey.store.close()
+    return run
+
+
+def account_for(journey: Journey, run: Run, started: float, options: Options) -> None:
+    """Write what people open: the views, the manifest, the history and the report.
+
+    Raises: StoreError when the disk is full or may not be written.
+    """
     placed = place_views(journey, run.results.values())
     if not run.interrupted or run.timed_out:
         run.partial = place_partial(journey, run)
@@ -135,12 +150,10 @@ def travel(journey: Journey, options: Options, watch: Watch, choice: Choice | No
     try:
         write_failures(journey, run.results.values())
         manifest = write_manifest(journey, run, placed, started, options)
-        keep(journey.views, manifest)
+        keep(journey.views, manifest, journey.store)
         report(journey.views, manifest, journey.store)
     except OSError as error:
-        cure = f"{error.strerror}; free some space or choose another --artifacts folder"
-        raise StoreError(f"cannot write below {journey.views}: {cure}") from error
-    return run
+        raise write_error(journey.views, error) from error
 
 
 def place_views(journey: Journey, results: Iterable[Result]) -> list[str]:
@@ -155,7 +168,8 @@ def place_views(journey: Journey, results: Iterable[Result]) -> list[str]:
             if Path(view).suffix not in contents:
                 message = f"what is stored of {result.node.label} has no {Path(view).suffix}"
                 raise StoreError(f"{message}: no run wrote it; choose another --artifacts folder")
-            place(journey.store.read(contents[Path(view).suffix]), journey.views, view)
+            source = journey.store.read(contents[Path(view).suffix])
+            place(source, journey.views, view, journey.store)
             placed.append(view)
     ended = {result.node.key for result in results}
     wanted = {view: node.key for node in journey.plan.nodes() for view in node.views}
@@ -177,7 +191,7 @@ def place_partial(journey: Journey, run: Run) -> list[Partial]:
     found = []
     with suppress(StoreFullError):  # what has no room now can be drawn when there is some
         for partial, content in draw(journey, waiting, run.token):
-            place_content(content, journey.views, partial.view)
+            place_content(content, journey.views, partial.view, journey.store)
             found.append(partial)
     return found
 
@@ -257,10 +271,9 @@ def write_manifest(
         "views": views,
         **about(journey, run),
     }
-    journey.views.mkdir(parents=True, exist_ok=True)
-    aside = journey.views / f".run.json.{os.getpid()}.tmp"
-    aside.write_text(_lines(manifest), "utf-8")
-    aside.replace(journey.views / "run.json")
+    journey.store.place(
+        journey.views / "run.json", lambda aside: aside.write_text(_lines(manifest), "utf-8")
+    )
     return manifest
 
 

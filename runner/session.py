@@ -157,6 +157,9 @@ def _run_one(
         click.echo(f"warning: a damaged line in {path}; its nodes are computed again", err=True)
     for warning in journey.shared.remote.take_warnings() if journey.shared else ():
         click.echo(f"warning: {warning}", err=True)
+    if run.unwritten:
+        old = "views, run.json and the report are those of an earlier run, if there was one"
+        click.echo(f"warning: {run.unwritten}; {old}", err=True)
     failed = any(map(run.fails, run.results.values()))
     line = summary(run.results.values(), elapsed(started), choice)
     click.echo(telling.paint(line, "red" if failed else "green"))

@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +20,7 @@ from typing import Any
 
 from runner.claims import Claims
 from runner.described import DIGEST
-from runner.errors import StoreError, StoreFullError
+from runner.errors import StoreError, StoreFullError, StoreReadOnlyError
 from runner.plain import digest_of, is_plain
 from runner.records import Entry, Logs, Record, Records, entry_of, line_of, made_of
 
@@ -233,6 +233,31 @@ class Store:
         self.logs.close()
         self.claims.close()
 
+    def place(self, target: Path, fill: Callable[[Path], object]) -> None:
+        """Write a file outside of the objects, whole or not at all, and nothing beside it.
+
+        `fill` writes it under the path that it is given, in the store's own folder for that.
+
+        Raises: StoreError when the disk is full or may not be written.
+        """
+        aside = self.aside()
+        try:
+            fill(aside)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                aside.replace(target)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                beside = target.with_name(f".{aside.name}")  # another file system, by a link to it
+                shutil.copyfile(aside, beside)
+                beside.replace(target)
+        except OSError as error:
+            raise write_error(target, error) from error
+        finally:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+
     def aside(self) -> Path:
         """Return a fresh path for a file being written, in the store's own file system."""
         return self._made(self.folder / "aside") / self._signed(uuid.uuid4().hex[:8])
@@ -307,11 +332,16 @@ class Store:
 
 def write_error(path: Path, error: OSError) -> StoreError:
     """Return what to tell of a failure to write, with its cure."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    kinds = {
+        errno.ENOSPC: StoreFullError, errno.EDQUOT: StoreFullError,
+        errno.EACCES: StoreReadOnlyError, errno.EPERM: StoreReadOnlyError,
+        errno.EROFS: StoreReadOnlyError,
+    }  # fmt: skip
     cure = {
         errno.ENOSPC: "the disk is full; free some space and run again, nothing done is lost",
         errno.EDQUOT: "the quota is used up; free some space and run again",
         errno.EACCES: "no right to write; give it, or choose another --artifacts folder",
+        errno.EPERM: "no right to write; give it, or choose another --artifacts folder",
         errno.EROFS: "the file system is read-only; choose another --artifacts folder",
     }.get(error.errno or 0, error.strerror or str(error))
-    return (StoreFullError if full else StoreError)(f"cannot write {path}: {cure}")
+    return kinds.get(error.errno or 0, StoreError)(f"cannot write {path}: {cure}")

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from runner.errors import StoreError
-from runner.store import write_error
+from runner.store import Store, write_error
 
 RESERVED = ("run.json", "report.html", "report.md", "failed", "runs")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]+\Z")
@@ -66,7 +66,7 @@ def check_folder(folder: Path) -> None:
             raise StoreError(f"{folder / name} is a link; remove it: the runner's own may not be")
 
 
-def place(source: Path, folder: Path, name: str) -> Path:
+def place(source: Path, folder: Path, name: str, store: Store) -> Path:
     """Put an object into the view folder under a name: a hard link, else a copy.
 
     Raises: StoreError when the folder is a link out of its parent or cannot be written.
@@ -79,15 +79,15 @@ def place(source: Path, folder: Path, name: str) -> Path:
             shutil.copyfile(source, aside)
 
     target = folder / name
-    return target if _same(target, source) else _placed(folder, name, link)
+    return target if _same(target, source) else _placed(folder, name, store, link)
 
 
-def place_content(content: bytes, folder: Path, name: str) -> Path:
+def place_content(content: bytes, folder: Path, name: str, store: Store) -> Path:
     """Write content into the view folder under a name.
 
     Raises: StoreError as `place` does.
     """
-    return _placed(folder, name, lambda aside: aside.write_bytes(content))
+    return _placed(folder, name, store, lambda aside: aside.write_bytes(content))
 
 
 def _same(target: Path, source: Path) -> bool:
@@ -97,16 +97,13 @@ def _same(target: Path, source: Path) -> bool:
         return False
 
 
-def _placed(folder: Path, name: str, fill: Callable[[Path], object]) -> Path:
+def _placed(folder: Path, name: str, store: Store, fill: Callable[[Path], object]) -> Path:
     target = folder / name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.parent.resolve().is_relative_to(folder.resolve()):
             raise StoreError(f"{target.parent} is a link out of {folder}; remove it")
-        aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        aside.unlink(missing_ok=True)
-        fill(aside)
-        aside.replace(target)
     except OSError as error:
         raise write_error(target, error) from error
+    store.place(target, fill)
     return target

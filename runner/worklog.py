@@ -87,7 +87,7 @@ def _question(text: str) -> str:
 # -- at the end of a run ---------------------------------------------------------------------------
 
 
-def keep(folder: Path, manifest: Mapping[str, Any]) -> Path:
+def keep(folder: Path, manifest: Mapping[str, Any], store: Store) -> Path:
     """Write a run's entry of the history: the manifest, its nodes summed up for each step."""
     steps: dict[str, dict[str, Any]] = {}
     for name, entry in manifest["steps"].items():
@@ -102,22 +102,22 @@ def keep(folder: Path, manifest: Mapping[str, Any]) -> Path:
         if step["family"] in ("expect", "hypotheses") or node["status"] == "failed":
             checks.append(node)
     runs = folder / "runs"
-    (runs / "keys").mkdir(parents=True, exist_ok=True)
     stamped = stamp(manifest)
-    _write(runs / "keys" / f"{stamped}.json", keys)  # shared by all runs of equal nodes
+    _write(runs / "keys" / f"{stamped}.json", keys, store)  # shared by all runs of equal nodes
     entry = {**manifest, "steps": steps, "nodes": checks, "rest": [], "keys": stamped}
     moment = manifest["started"].replace("-", "").replace(":", "")
     path = runs / f"{moment}-{manifest['run']}.json"
-    _write(path, entry)
+    _write(path, entry, store)
     return path
 
 
-def _write(path: Path, data: Any) -> None:
-    if path.exists():
-        return
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    aside.write_text(json.dumps(data, separators=(",", ":"), default=str), "utf-8")
-    aside.replace(path)
+def _write(path: Path, data: Any, store: Store) -> None:
+    if not path.exists():
+        _put(path, json.dumps(data, separators=(",", ":"), default=str).encode(), store)
+
+
+def _put(path: Path, content: bytes, store: Store) -> None:
+    store.place(path, lambda aside: aside.write_bytes(content))
 
 
 def report(folder: Path, manifest: Mapping[str, Any], store: Store, always: bool = False) -> bool:
@@ -130,9 +130,7 @@ def report(folder: Path, manifest: Mapping[str, Any], store: Store, always: bool
 
     told = account(folder, manifest, store)
     for name, text in zip(REPORTS, (page(told), study(told)), strict=True):
-        aside = folder / f".{name}.{os.getpid()}.tmp"
-        aside.write_text(text, "utf-8", errors="backslashreplace")
-        aside.replace(folder / name)
+        _put(folder / name, text.encode("utf-8", "backslashreplace"), store)
     return True
 
 
@@ -260,4 +258,6 @@ def again(spec: Path, artifacts: Path | None) -> list[Path]:
         report(folder, manifest, store, always=True)
     except OSError as error:
         raise StoreError(f"cannot write below {folder}: {error.strerror}") from error
+    finally:
+        store.close()
     return [folder / name for name in REPORTS]

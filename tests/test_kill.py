@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,7 @@ check = "max(abs(sum)) < 1e9"
 """
 
 
+KILL_AT = Path(__file__).parent / "worlds" / "kill_at.py"
 KEPT_EMPTY = ("aside", "alive", "claims", "progress", "scratch")
 
 
@@ -119,6 +121,19 @@ def study(world: Any) -> Any:
         world.plugin(name, source)
     world.spec(SPEC)
     return world
+
+
+def killed(
+    world: Any, points: Sequence[float], who: str = "run", workers: int = 1, start: str = ""
+) -> list[dict[str, Any]]:
+    """Run the study once for each point, killed there, then to its end; see `kill_at`."""
+    order = {"who": who, "workers": workers, "points": points, "start": start, "name": "round"}
+    done = subprocess.run(
+        [sys.executable, KILL_AT, json.dumps(order)], cwd=world.folder, text=True,
+        env=world.env(), capture_output=True, check=False, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def begun(world: Any, artifacts: str, workers: int) -> subprocess.Popen[str]:
@@ -163,46 +178,27 @@ def finished(world: Any, artifacts: str) -> Counter[str]:
     return times
 
 
-def kill_and_finish(world: Any, moment: float, workers: int, worker_only: bool, n: str) -> None:
-    """Kill a run (or a worker of it) `moment` seconds after its first node began; then finish."""
-    calls = world.folder / "calls.txt"
-    calls.unlink(missing_ok=True)
-    process = begun(world, n, workers)
-    deadline = time.monotonic() + 30
-    while not calls.exists() and time.monotonic() < deadline:
-        time.sleep(0.002)
-    time.sleep(moment)
-    if worker_only:
-        pids = {int(line.split()[0]) for line in calls.read_text("utf-8").splitlines()
-                if line.split()[0].isdigit()} - {process.pid}  # fmt: skip
-        for pid in pids:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-            break
-        out, err = process.communicate(timeout=60)
-        assert process.returncode == 0, out + err
-    else:
-        process.kill()
-        process.communicate()
-        wait_for_death(calls)
-    stored = finished(world, n)
-    before = calls.read_text("utf-8").splitlines()
-    finish(world, n)
-    noted = calls.read_text("utf-8").splitlines()[len(before) :]
-    assert not computed_again(noted, stored)
+def check(world: Any, told: dict[str, Any], calm: dict[str, Any], code: int) -> None:
+    """What was killed and finished is as if undisturbed, and nothing was computed in vain."""
+    name = told["name"]
+    assert (told["killed"], told["finished"]) == (code, 0), texts(world, name)
+    assert contents(world, name) == calm, told
+    assert left_over(world, name) == [], told
+    times = finished(world, name)
+    assert set(times) == set(calm) - {"view"}, told
+    assert max(times.values()) == 1, told
+    before, noted = (lines_of(world, f"{name}-{part}.txt") for part in ("first", "then"))
+    stored = finished(world, f"{name}-killed")
+    assert not computed_again(noted, stored), told
     check_resumed(before, noted, stored)
-    assert left_over(world, n) == []
 
 
-def wait_for_death(calls: Path) -> None:
-    """Wait until the workers of a killed run, who noted their ids, are gone."""
-    words = {line.split()[0] for line in calls.read_text("utf-8").splitlines()}
-    pids = [word for word in words if word.isdigit()]
-    deadline = time.monotonic() + 10
-    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.005)
+def lines_of(world: Any, name: str) -> list[str]:
+    return list((world.folder / name).read_text("utf-8").splitlines())
+
+
+def texts(world: Any, name: str) -> str:
+    return "\n".join(p.read_text("utf-8") for p in world.folder.glob(f"{name}-*.out"))
 
 
 def finish(world: Any, artifacts: str) -> None:
@@ -240,39 +236,135 @@ def undisturbed(study: Any) -> dict[str, Any]:
     return contents(study, "calm")
 
 
-def points(count: int, seed: int) -> list[tuple[float, int, bool]]:
-    """Return moments over the whole of a run, workers, and whether a worker alone is killed."""
-    draw = random.Random(seed)
-    found = []
-    for number in range(count):
-        moment = 0.9 * (number + draw.random()) / count
-        found.append((moment, 1, False) if number % 3 else (moment, 2, number % 2 == 1))
-    return found
+@pytest.fixture
+def brisk(study: Any) -> Any:
+    """Return the study without the time it takes: its calls are what is killed at."""
+    for name, source in PLUGINS.items():
+        study.plugin(name, re.sub(r"time\.sleep\(.*\)", "pass", source))
+    return study
 
 
-def rounds(study: Any, calm: dict[str, Any], cases: list[tuple[float, int, bool]]) -> None:
-    for number, (moment, workers, worker_only) in enumerate(cases):
-        name = f"round{number}"
-        kill_and_finish(study, moment, workers, worker_only, name)
-        assert contents(study, name) == calm, (moment, workers, worker_only)
-        assert set(finished(study, name)) == set(calm) - {"view"}
-        assert max(finished(study, name).values()) == 1, (moment, workers, worker_only)
+@pytest.fixture
+def armed(brisk: Any) -> Any:
+    """Return the study whose workers kill themselves when they are told to."""
+    text = "import sys\nsys.path.append({!r})\nfrom kill_at import arm_worker\narm_worker()\n"
+    tally = brisk.plugins / "maths" / "tally.py"
+    brisk.plugin("maths/tally", tally.read_text("utf-8") + text.format(str(KILL_AT.parent)))
+    return brisk
 
 
-def test_a_run_killed_at_any_moment_goes_on_and_ends_as_if_undisturbed(
-    study: Any, undisturbed: dict[str, Any]
+def rounds(world: Any, calm: dict[str, Any], told: list[dict[str, Any]], most: int = 0) -> int:
+    """Check each round; return how many were killed. Beyond `most` calls a run has ended."""
+    kills = 0
+    for one in told:
+        ended = one["killed"] == 0 and (not most or one["point"] > most)
+        check(world, one, calm, 0 if ended else -signal.SIGKILL)
+        kills += not ended
+    return kills
+
+
+# -- at any change of a file -----------------------------------------------------------------------
+
+CALLS = 208  # of a run of the study with one worker, more or less
+
+
+def test_a_run_killed_at_a_change_of_a_file_goes_on_and_ends_as_if_undisturbed(
+    brisk: Any,
 ) -> None:
-    rounds(study, undisturbed, points(12, seed=1))
+    finish(brisk, "calm")
+    calm = contents(brisk, "calm")
+    told = killed(brisk, [0, *range(5, CALLS, 29)])
+    assert abs(int(lines_of(brisk, "round0-first.count")[0]) - CALLS) < 20
+    check(brisk, told[0], calm, 0)
+    assert rounds(brisk, calm, told[1:], CALLS - 12) >= 7
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 12))
-def test_a_run_killed_at_ten_more_moments(
-    study: Any, undisturbed: dict[str, Any], seed: int
+@pytest.mark.parametrize("part", range(4))
+def test_a_run_killed_at_every_change_of_a_file(brisk: Any, part: int) -> None:
+    finish(brisk, "calm")
+    told = killed(brisk, list(range(1 + part, CALLS + 12, 4)))
+    assert rounds(brisk, contents(brisk, "calm"), told, CALLS - 12) >= 48
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("who", ["run", "group"])
+def test_a_run_with_workers_killed_at_a_change_of_a_file(brisk: Any, who: str) -> None:
+    finish(brisk, "calm")
+    told = killed(brisk, list(range(1, 60, 3)), who, 2)
+    assert rounds(brisk, contents(brisk, "calm"), told, 1) >= 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(2))
+def test_a_worker_killed_at_a_change_of_a_file_is_made_up_for(armed: Any, part: int) -> None:
+    finish(armed, "calm")
+    calm = contents(armed, "calm")
+    told = killed(armed, list(range(1 + part, 130, 6)), "worker", 2)
+    for one in told:
+        check(armed, one, calm, 0)
+    assert sum((armed.folder / f"{one['name']}-once").exists() for one in told) >= 15
+
+
+@pytest.mark.slow
+def test_a_run_killed_while_it_takes_over_equal_results(brisk: Any) -> None:
+    """Other code that comes to the same: nodes are adopted, in lines of many nodes at once."""
+    finish(brisk, "old")
+    old = contents(brisk, "old")
+    brisk.edit("probes/fit", 'step, total = int(step), float(total)',
+               'step, total = int(step), 1 * float(total)')  # fmt: skip
+    shutil.copytree(brisk.folder / "old", brisk.folder / "calm")
+    finish(brisk, "calm")
+    calm = contents(brisk, "calm")
+    assert {label: entry[1:] for label, entry in calm.items() if label != "view"} == {
+        label: entry[1:] for label, entry in old.items() if label != "view"
+    }
+    told = killed(brisk, list(range(1, 70)), start="old")
+    kills = 0
+    for one in told:
+        assert one["finished"] == 0
+        assert contents(brisk, one["name"]) == calm
+        assert left_over(brisk, one["name"]) == []
+        noted = [lines_of(brisk, f"{one['name']}-{part}.txt") for part in ("first", "then")]
+        assert not any(
+            word in line for lines in noted for line in lines for word in ("many", "one")
+        )
+        kills += one["killed"] != 0
+    assert kills >= 40
+
+
+# -- at any moment ---------------------------------------------------------------------------------
+
+
+def moments(count: int, seed: int, whole: float) -> list[float]:
+    """Return moments spread over the seconds that a run takes."""
+    draw = random.Random(seed)
+    return [whole * (number + draw.random()) / count for number in range(count)]
+
+
+@pytest.mark.parametrize(("who", "workers"), [("group", 1), ("worker", 2)])
+def test_a_run_killed_at_any_moment_goes_on_and_ends_as_if_undisturbed(
+    study: Any, undisturbed: dict[str, Any], who: str, workers: int
 ) -> None:
-    rounds(study, undisturbed, points(10, seed=seed))
+    told = killed(study, moments(1, 1, 0.5), who, workers)
+    for one in told:
+        check(study, one, undisturbed, 0 if who == "worker" or not one["killed"] else -9)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("case", ["run 1 20", "run 2 10", "group 2 10", "worker 2 10"])
+def test_a_run_killed_at_many_moments(
+    study: Any, undisturbed: dict[str, Any], case: str, seed: int
+) -> None:
+    who, workers, count = (int(word) if word.isdigit() else word for word in case.split())
+    told = killed(study, moments(count, seed, 0.7), who, workers)
+    for one in told:
+        check(study, one, undisturbed, 0 if who == "worker" or not one["killed"] else -9)
+    assert who == "worker" or sum(one["killed"] != 0 for one in told) > count // 2
+
+
+@pytest.mark.slow
 def test_a_run_killed_again_and_again_arrives(study: Any, undisturbed: dict[str, Any]) -> None:
     draw = random.Random(5)
     calls = Path(study.folder / "calls.txt")

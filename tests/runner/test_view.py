@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -11,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import StoreError
-from runner.view import RESERVED, place, view_paths
+from runner.store import Store
+from runner.view import RESERVED, place, place_content, view_paths
 
 
 @dataclass
@@ -69,27 +72,37 @@ def test_whatever_is_taken_lies_below_the_folder(path: str) -> None:
         assert name not in RESERVED
 
 
-def test_a_view_is_a_hard_link_and_placing_it_again_changes_nothing(tmp_path: Path) -> None:
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "store")
+    yield store
+    assert list(store.folder.glob("aside/*")) == []
+    store.close()
+
+
+def test_a_view_is_a_hard_link_and_placing_it_again_changes_nothing(
+    tmp_path: Path, store: Store
+) -> None:
     source = tmp_path / "object"
     source.write_bytes(b"picture")
     folder = tmp_path / "views"
-    target = place(source, folder, "x/a.png")
+    target = place(source, folder, "x/a.png", store)
     assert target == folder / "x" / "a.png"
     assert target.samefile(source)
-    assert place(source, folder, "x/a.png").samefile(source)
+    assert place(source, folder, "x/a.png", store).samefile(source)
     assert [p.name for p in (folder / "x").iterdir()] == ["a.png"]
 
 
-def test_a_view_replaces_what_was_there(tmp_path: Path) -> None:
+def test_a_view_replaces_what_was_there(tmp_path: Path, store: Store) -> None:
     source, folder = tmp_path / "object", tmp_path / "views"
     source.write_bytes(b"new")
     folder.mkdir()
     (folder / "a.png").write_bytes(b"old")
-    assert place(source, folder, "a.png").read_bytes() == b"new"
+    assert place(source, folder, "a.png", store).read_bytes() == b"new"
 
 
 def test_a_view_is_copied_where_it_cannot_be_linked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(source: Path, target: Path) -> None:
         raise OSError("no links here")
@@ -97,26 +110,42 @@ def test_a_view_is_copied_where_it_cannot_be_linked(
     monkeypatch.setattr(os, "link", refuse)
     source = tmp_path / "object"
     source.write_bytes(b"picture")
-    target = place(source, tmp_path / "views", "a.png")
+    target = place(source, tmp_path / "views", "a.png", store)
     assert target.read_bytes() == b"picture"
     assert not target.samefile(source)
 
 
-def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+def test_a_view_folder_on_another_disk_is_written_too(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.replace
+
+    def refuse(source: Path, target: Path) -> None:
+        if Path(source).parent != Path(target).parent:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    place_content(b"picture", tmp_path / "views", "x/a.png", store)
+    assert [p.name for p in (tmp_path / "views" / "x").iterdir()] == ["a.png"]
+    assert (tmp_path / "views" / "x" / "a.png").read_bytes() == b"picture"
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path, store: Store) -> None:
     source, folder, outside = tmp_path / "object", tmp_path / "views", tmp_path / "outside"
     source.write_bytes(b"picture")
     outside.mkdir()
     folder.mkdir()
     (folder / "x").symlink_to(outside)
     with pytest.raises(StoreError, match="is a link out of"):
-        place(source, folder, "x/a.png")
+        place(source, folder, "x/a.png", store)
     assert list(outside.iterdir()) == []
 
 
-def test_a_file_where_a_folder_should_be_is_told(tmp_path: Path) -> None:
+def test_a_file_where_a_folder_should_be_is_told(tmp_path: Path, store: Store) -> None:
     source, folder = tmp_path / "object", tmp_path / "views"
     source.write_bytes(b"picture")
     folder.mkdir()
     (folder / "x").write_text("a file")
     with pytest.raises(StoreError, match=r"cannot write .*a\.png: File exists"):
-        place(source, folder, "x/a.png")
+        place(source, folder, "x/a.png", store)
