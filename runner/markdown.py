@@ -148,7 +148,10 @@ def _limits(told: Account) -> Iterator[str]:
     for check in unclear:
         yield f"{_code(check.label)} was not judged: {_plain(check.detail) or check.word}"
     if told.manifest["interrupted"]:
-        yield "The run was interrupted."
+        limit = told.manifest.get("timed_out")
+        yield "The run reached its time limit." if limit else "The run was interrupted."
+    for holes in told.manifest.get("partial", {}).values():
+        yield f"Drawn with holes: {_plain(str(holes))}."
     missing = [view for view in told.manifest["views"] if view not in told.views]
     for view in missing:
         yield f"The file {_plain(view)} is no longer there."

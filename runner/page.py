@@ -63,7 +63,7 @@ def page(told: Account) -> str:
     room = Embedded()
     sections = [
         ("verdicts", "Verdicts", "".join(_verdicts(told.checks))),
-        ("failures", "Failures", "".join(_failures(told))),
+        ("failures", "Failures" if told.failures else "Left out", "".join(_failures(told))),
         ("figures", "Figures", "".join(_figures(told, room))),
         ("tables", "Tables", "".join(_tables(told, room))),
         ("files", "Other files", "".join(_files(told))),
@@ -97,7 +97,8 @@ def _facts(told: Account) -> str:
     if profile := told.manifest["wish"]["profile"]:
         facts.insert(0, ("profile", profile))
     items = "".join(f"<li><span>{k}</span><b>{escape(v)}</b></li>" for k, v in facts if v)
-    stopped = "<p>The run was interrupted: what follows is what there was.</p>"
+    why = "reached its time limit" if told.manifest.get("timed_out") else "was interrupted"
+    stopped = f"<p>The run {why}: what follows is what there was.</p>"
     stopped = stopped if told.manifest["interrupted"] else ""
     return f'<ul class="facts">{items}</ul><p class="soft">{_when(told)}</p>{stopped}'
 
@@ -221,6 +222,8 @@ def _figures(told: Account, room: Embedded) -> Iterator[str]:
         others = [v for v in told.views if str(PurePosixPath(v).with_suffix("")) == stem]
         links = " ".join(f'<a href="{quote(v)}" download>{_name(v)}</a>' for v in others)
         caption = f"{links} from step <code>{escape(told.step_of.get(view, ''))}</code>"
+        if holes := told.manifest.get("partial", {}).get(view):
+            caption += f", <b>drawn with holes: {escape(str(holes))}</b>"
         if not room.takes(len(data)):
             yield f"<p>{caption}, too large for this page</p>"
             continue

@@ -42,6 +42,8 @@ def test_a_picture_whose_cells_failed_in_part_is_drawn_with_holes(world: Any) ->
     manifest = world.manifest()
     assert manifest["partial"] == {"rows.txt": "rows.txt (3 of 4 cells)"}
     assert manifest["views"] == ["rows.txt"]
+    told = (world.artifacts / "study" / "report.md").read_text("utf-8")
+    assert "Drawn with holes: rows.txt (3 of 4 cells)." in told
 
 
 def test_a_picture_with_holes_is_stored_nowhere_and_gives_way_to_the_whole_one(world: Any) -> None:
