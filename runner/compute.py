@@ -318,7 +318,7 @@ def as_done(store: Store, key: str) -> Done:
     record = store.records[key]
     return Done(
         key, store.records.entry(key), verdict=verdict_of(record), log=record["log"],
-        seconds=record["seconds"],
+        seconds=record["seconds"], run=record["made"]["run"],
     )  # fmt: skip
 
 

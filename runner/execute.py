@@ -165,7 +165,10 @@ class Run:
         return result.status == FAILED or (self.options.strict and refuted)
 
     def note_done(self, node: Node, done: Done) -> None:
-        """Note what a worker reported of a node."""
+        """Note what a worker reported of a node; what another run computed is cached here."""
+        if done.run not in ("", self.token):
+            self._note(Result(node, CACHED, verdict=done.verdict))
+            return
         status = PASSED if done.entry is not None else FAILED
         self._note(Result(node, status, done.seconds, done.failure, done.verdict, done.log))
 
@@ -232,7 +235,8 @@ class _Loop:
 
     def _tell(self) -> None:
         running = {str(n): self.groups[n] for numbers in self.running.values() for n in numbers}
-        self.run.tick(running, self.run.progress, self.holders if self.elsewhere else {})
+        waiting = {} if self.ready or not self.elsewhere else self.holders
+        self.run.tick(running, self.run.progress, waiting)
 
     def stop(self) -> None:
         """End the workers."""

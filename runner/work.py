@@ -91,3 +91,4 @@ class Done:
     verdict: Verdict | None = None
     log: str = ""
     seconds: float = 0.0
+    run: str = ""  # the run that computed it, where it was found in the store

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -323,90 +321,6 @@ def test_a_damaged_line_is_told_of_and_computed_again(study: Any, path: Path) ->
     assert {r["label"]: r["outputs"] for r in store.records.values()} == {
         label: entry[2] for label, entry in before.items()
     }
-
-
-def begun(world: Any, workers: int) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "runner", "run", "study.toml", "-n", str(workers), "-v"],
-        cwd=world.folder, env=world.env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True,
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_two_runs_at_once_of_one_study_share_its_nodes_and_both_end_well(
-    world: Any, workers: int
-) -> None:
-    world.spec(SPEC)
-    told = []
-    for process in [begun(world, workers) for _ in range(2)]:
-        out, err = process.communicate(timeout=60)
-        assert process.returncode == 0, out + err
-        told.append(out)
-    assert ran(world) == COUNTS
-    assert len(outputs(world)) == 21
-    assert run(world, world.folder / "study.toml") == {}
-    manifest = json.loads((world.artifacts / "study" / "run.json").read_text("utf-8"))
-    assert {node["status"] for node in manifest["nodes"]} == {"cached"}
-
-
-SLOW = """
-title = "t"
-[axes]
-k = [1, 2, 3, 4, 5, 6]
-[probes.slow]
-use = "slow"
-k = "$k"
-"""
-
-
-@pytest.fixture
-def slow(world: Any) -> Any:
-    """Return a world with a probe that takes its time."""
-    world.plugin("probes/slow", SLOW_PROBE.replace("PACKAGE", world.package))
-    world.spec(SLOW)
-    return world
-
-
-SLOW_PROBE = """
-import time
-from typing import ClassVar
-from pydantic import Field
-from runner.plugin import Probe
-from runner.types import Table
-from PACKAGE.maths.tally import note
-
-
-class Slow(Probe):
-    columns: ClassVar[dict[str, str]] = {"k": "k"}
-    k: int = Field(1, description="a number")
-
-    def run(self) -> Table:
-        note(f"slow {self.k}")
-        time.sleep(0.4)
-        note(f"done {self.k}")
-        return Table({"k": [self.k]})
-"""
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_when_one_of_two_runs_is_killed_the_other_finishes_all(slow: Any, workers: int) -> None:
-    first = begun(slow, workers)
-    calls = slow.folder / "calls.txt"
-    deadline = time.monotonic() + 30
-    while not calls.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    second = begun(slow, workers)
-    time.sleep(1.2)
-    first.kill()
-    first.communicate()
-    out, err = second.communicate(timeout=60)
-    assert second.returncode == 0, out + err
-    lines = slow.calls()
-    for k in range(1, 7):
-        assert 1 <= lines.count(f"done {k}") <= lines.count(f"slow {k}") <= 2
-    assert sum(line.startswith("slow") for line in lines) <= 6 + workers
-    assert len(outputs(slow)) == 6
 
 
 # -- early cutoff ----------------------------------------------------------------------------------
