@@ -50,6 +50,8 @@ def reasons(journey: Journey, label: str) -> Iterator[str]:
         made = record["made"]
         where = f"by run {made['run']} on {made['device']}"
         yield f"  made:   {made['at']} {where}, {record['seconds']:g} s"
+        if isinstance(record.get("same"), str):
+            yield f"  as:     key {record['same'][:16]}, whose inputs have the same content"
         return
     if node.key in store.records:
         yield "  lost: it was stored, but an object of it is missing or cut"

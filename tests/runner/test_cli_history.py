@@ -154,6 +154,17 @@ def test_why_tells_new_cached_and_stale(world) -> None:
     assert f"input value[a=1] (and 1 more): {changed}" in above
 
 
+def test_why_tells_of_a_result_that_was_taken_because_inputs_came_to_the_same(world) -> None:
+    world.spec(SPEC)
+    world.cli("run", "-n", "1", "study.toml")
+    assert "the same content" not in world.cli("why", "study.toml::mean").out
+    world.edit("probes/value", "note(", "str()\n        note(")
+    world.cli("run", "-n", "1", "study.toml")
+    done = world.cli("why", "study.toml::mean")
+    assert "cached: a whole record has this key" in done.out
+    assert re.search(r"as:     key [0-9a-f]{16}, whose inputs have the same content", done.out)
+
+
 def test_why_names_the_parameter_that_differs(world) -> None:
     world.spec(SPEC)
     world.cli("run", "-n", "1", "study.toml")
