@@ -105,7 +105,7 @@ def run(  # noqa: PLR0917  # one argument for each option
     _check_dask(dask, workers)
     count = workers or os.cpu_count() or 1
     options = Options(count, device, limit, strict, _seconds(time_limit), dask or "")
-    telling = Telling(colours(), said(wish, device), strict)
+    telling = Telling(colours(), said(wish, device, dask), strict)
     click.get_current_context().color = telling.colour or None  # FORCE_COLOR reaches click's echo
     manner = Manner(verbose, quiet, durations, telling, junitxml, json_file)
     try:

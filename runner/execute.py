@@ -76,6 +76,7 @@ class Run:
     shared: Shared | None = None  # the store behind the local one
     token: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     results: dict[str, Result] = field(default_factory=dict)
+    where: str = ""  # nodes were computed, for people; empty: none was
     interrupted: bool = False
     timed_out: bool = False  # whether it was the time limit that interrupted
     partial: list[Partial] = field(default_factory=list)  # views drawn with holes
@@ -210,7 +211,9 @@ class _Loop:
         """Where groups are computed; opened for the first one."""
         run = self.run
         place = Place(run.store.folder, run.registry, run.token, run.progress)
-        return open_pool(run.options.workers, place, run.options.dask)
+        pool = open_pool(run.options.workers, place, run.options.dask)
+        run.where = pool.describe()
+        return pool
 
     def work(self) -> None:
         """Run until nothing is ready or running, enough has failed, or the disk is full.

@@ -264,6 +264,7 @@ def write_manifest(
         "timed_out": run.timed_out,
         "partial": {one.view: str(one) for one in run.partial},
         "workers": options.workers,
+        "where": run.where,
         "device": options.device,
         "resolved": journey.spec.layers.data,
         "nodes": nodes,

@@ -368,8 +368,8 @@ def _provenance(told: Account) -> str:
     rows = [[f"<td>{escape(name)}", f"<td>{escape(', '.join(sorted(found)))}"]
             for name, found in sorted(told.versions.items())]  # fmt: skip
     rows += [["<td>results made", f"<td>{escape(' to '.join(told.made))}"]] if told.made else []
-    workers = f"{manifest['workers']} worker{'s' if manifest['workers'] > 1 else ''}"
-    facts = [manifest["started"], duration(manifest["seconds"]), workers, manifest["device"]]
+    where = manifest.get("where") or "nothing computed"
+    facts = [manifest["started"], duration(manifest["seconds"]), where, manifest["device"]]
     token = f"run <code>{escape(manifest['run'])}</code>"
     rows += [
         ["<td>this run", f"<td>{escape(', '.join(facts))}, {token}"],

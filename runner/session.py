@@ -35,7 +35,7 @@ class Manner:
     json: Path | None = None
 
 
-def said(wish: Mapping[str, Any], device: str) -> tuple[str, ...]:
+def said(wish: Mapping[str, Any], device: str, dask: str | None = None) -> tuple[str, ...]:
     """Return the words of the command line that say how specs are read and run."""
     words: list[str] = []
     for option, key in (("profile", "profile"), ("set", "sets"), ("sweep", "sweeps"),
@@ -44,6 +44,7 @@ def said(wish: Mapping[str, Any], device: str) -> tuple[str, ...]:
         given = wish.get(key) or ()
         for value in given if isinstance(given, tuple) else (given,):
             words += [f"--{option}", str(value)]
+    words += ["--dask", dask] if dask else []
     return (*words, "--device", device) if device != "cpu" else tuple(words)
 
 
