@@ -1,9 +1,7 @@
 """`runner store gc`: what no node needs, and what the criteria name, goes; the logs become one.
 
-Nothing is removed while another process is at work: each gives a sign of life before it writes,
-and then waits for whoever has claimed the upkeep; who claims it looks for signs of life after
-that, so one of two sees the other. Records go before their objects: killed at any moment, this
-leaves objects that no record names, which the next time removes.
+Records go before their objects: killed at any moment, this leaves objects that no record names,
+which the next time removes.
 """
 
 from __future__ import annotations
@@ -14,12 +12,11 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runner.claims import UPKEEP, place
-from runner.errors import StoreError
+from runner.alone import alone
 from runner.merging import lines_of, rewrite
 from runner.plain import files_below
 from runner.store import Store, write_error
@@ -122,7 +119,7 @@ def collect(
     whatever `reached` raises. Nothing has gone then, or what went was whole.
     """
     survey(store, criteria, reached, time.time())  # what is wrong shows before anyone has to wait
-    with _alone(store, note):
+    with alone(store, note):
         sweep = survey(store, criteria, reached, time.time())
         gone = set(sweep.nodes)
         if sweep.logs:
@@ -135,40 +132,6 @@ def collect(
         except OSError as error:
             raise write_error(store.folder, error) from error
     return sweep
-
-
-# -- alone -----------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _alone(store: Store, note: Callable[[str], None]) -> Iterator[None]:
-    try:
-        with store.claimed([UPKEEP]) as taken:
-            if not taken:
-                raise StoreError("another `runner store gc` is at work; wait until it has ended")
-            _wait_until_quiet(store, note)
-            yield
-    finally:
-        store.close()
-
-
-def _wait_until_quiet(store: Store, note: Callable[[str], None]) -> None:
-    """Return when no other process is alive; of those elsewhere that takes a while to know.
-
-    Raises: StoreError when one is.
-    """
-    claims = store.claims
-    signs = {owner: claims.sign_of(owner) for owner in claims.others()}
-    if signs:
-        who = claims.told(min(signs))
-        note(f"waiting, for two minutes at most, to see whether {who} is still at work")
-    while others := claims.others():
-        for owner in others:
-            here = owner.startswith(f"{place()}-")
-            if here or claims.sign_of(owner) != signs.get(owner):
-                message = f"{claims.told(owner)} is at work in this store: nothing was removed"
-                raise StoreError(f"{message}; run again when it has ended")
-        time.sleep(0.5)
 
 
 # -- what goes -------------------------------------------------------------------------------------
