@@ -31,7 +31,8 @@ _FAMILIES = (*FAMILY_KEYS, *CHECK_KEYS)
 _BOTH = {
     "run": _LINE, "spec": _LINE, "started": _LINE, "seconds": _NUMBER, "interrupted": bool,
     "title": str, "question": str, "steps": {"*": _STEP}, "nodes": [_NODE], "rest": [_NODE],
-    "views": [str], "failed": [str], "workers": int, "device": _LINE,
+    "views": [str], "failed": [str], "workers": int, "device": _LINE, "where?": _LINE,
+    "timed_out?": bool, "partial?": {"*": str},
     "wish": {"spec": str, "profile": (str, type(None)), "sets": [str], "sweeps": [str], "*": _ANY},
     "resolved": {"axes?": _TABLE, "params?": _TABLE, **{f"{f}?": {"*": _TABLE} for f in _FAMILIES},
                  "*": _ANY},
