@@ -11,6 +11,7 @@ computed twice: the cost is time, never a wrong result.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -30,6 +31,7 @@ SILENCE = 120.0  # seconds without one after which an owner elsewhere counts as 
 _DASHES = 3  # in the name of an owner
 _SIGN = 4096  # bytes of a sign of life that are read
 UPKEEP = "gc"  # what is claimed by whoever removes from the store: nobody may begin then
+REMOVING = 60.0  # seconds that a run waits for it
 TORN = 10.0  # seconds after which a claim without an owner's name counts as abandoned
 
 
@@ -168,8 +170,7 @@ class Claims:
         self._sign = sign = str(self.folder / "alive" / self.owner)
         about = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
         Path(sign).write_text(f"{self.owner}\n{json.dumps(about)}\n", "utf-8")
-        while self.holder(UPKEEP) is not None:  # it looks for signs of life after it claimed this
-            time.sleep(0.1)
+        self._wait_for_upkeep()
         self._life = ended = threading.Event()
 
         def beat() -> None:
@@ -178,6 +179,16 @@ class Claims:
                     os.utime(sign)
 
         threading.Thread(target=beat, daemon=True, name="sign of life").start()
+
+    def _wait_for_upkeep(self) -> None:
+        """Wait while someone removes from the store: it looks for signs of life after its claim."""
+        last = time.monotonic() + REMOVING
+        while (owner := self.holder(UPKEEP)) is not None:
+            if time.monotonic() > last:
+                Path(self._sign).unlink(missing_ok=True)
+                who = f"{self.told(owner)} is removing from the store"
+                raise OSError(errno.EBUSY, f"{who}; run again when it has ended")
+            time.sleep(0.1)
 
     def dead(self, owner: str) -> bool:
         """Return whether an owner has died or let go of all it had; a strange name never has."""

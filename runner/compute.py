@@ -6,6 +6,7 @@ This is all that a worker does. It is handed pure data and returns records, neve
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -28,7 +29,7 @@ from runner.parcels import identified
 from runner.plugin import signature
 from runner.records import Record, made_of
 from runner.registry import Registry
-from runner.store import Store
+from runner.store import Store, write_error
 from runner.tables import Piece, together
 from runner.types import Arrays, Circumstance, Json, Seed, Table, Verdict
 from runner.work import Done, Fresh, Gathered, Parcel, Source, Stacked, Stored, Work
@@ -385,6 +386,8 @@ def _stacked(axes: tuple[str, ...], members: list[tuple[tuple[Any, ...], Arrays]
 
 
 def _failed(work: Work, error: BaseException, seconds: float, log: str) -> Done:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        error = write_error(Path(error.filename or "the node's own files"), error)
     kind = type(error).__name__
     trace = "" if isinstance(error, RunnerError) else traceback.format_exc()
     return Done(work.key, None, Failure(kind, str(error), trace), None, log, seconds)

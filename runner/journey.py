@@ -88,14 +88,12 @@ def shared_behind(store: Store, wish: Wish, project: Path) -> Shared | None:
 
     Raises: UsageError when that is no URL.
     """
-    url = wish.store if wish.store is not None else settings(project).get("store")
-    if url is None or url == "none":
-        return None
-    if not isinstance(url, str):
-        raise UsageError(f"{project / 'pyproject.toml'}: tool.runner.store must be a URL in quotes")
-    from runner.shared import Shared
+    if wish.store is None and "store" not in settings(project):
+        return None  # most have none, and need nothing imported for it
+    from runner.shared import Shared, url_of
 
-    return Shared(url, store)
+    url = url_of(wish.store, project)
+    return None if url is None else Shared(url, store)
 
 
 def _stale_keys(store: Store) -> Any:
@@ -118,8 +116,7 @@ def travel(journey: Journey, options: Options, watch: Watch, choice: Choice | No
     try:
         journey.store.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        message = f"cannot make {journey.store.folder}: {error.strerror}; choose --artifacts"
-        raise StoreError(message) from error
+        raise write_error(journey.store.folder, error) from error
     try:
         watch.begin(run.nodes.values())
         run.execute()

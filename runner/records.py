@@ -16,6 +16,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -270,8 +271,9 @@ class Logs:
     def close(self) -> None:
         """Close this process's log; a later line opens a new one."""
         if self.own is not None:
-            self.own.close()
-            self.own = None
+            own, self.own = self.own, None
+            with suppress(OSError):  # as network disks may say: what it holds is durable already
+                own.close()
 
 
 def sync_folder(folder: Path) -> None:

@@ -168,6 +168,23 @@ def test_two_who_bury_one_claim_do_not_bury_a_living_one(tmp_path: Path) -> None
     two.close()
 
 
+def test_who_removes_from_the_store_is_waited_for_not_for_ever(
+    holder: subprocess.Popen[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "claims" / "k").rename(tmp_path / "claims" / module.UPKEEP)
+    monkeypatch.setattr(module, "REMOVING", 0.2)
+    late = Claims(tmp_path)
+    with pytest.raises(OSError, match=f"process {holder.pid} on .* is removing .*; run again"):
+        late.live()
+    holder.kill()
+    holder.wait()
+    assert late.take(["k"]) == {"k"}
+    late.give(["k"])
+    late.close()
+    late.clean()
+    assert files(tmp_path) == []
+
+
 def test_a_sign_of_life_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BEAT", 0.01)
     claims = Claims(tmp_path)

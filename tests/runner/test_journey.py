@@ -202,7 +202,7 @@ def test_a_read_only_disk_is_told_of_and_still_read(world: Any, small_disk: Path
         assert ("warning: cannot write" in done.err) == (code == 0)
     done = world.cli("run", spec, "-n", 1, "--artifacts", small_disk / "b")
     assert done.code == 1
-    assert "choose --artifacts" in done.err
+    assert "choose another --artifacts folder" in done.err
 
 
 def test_the_folder_of_the_store_may_not_be_a_file(world: Any) -> None:

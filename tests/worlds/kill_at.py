@@ -1,6 +1,7 @@
 """Runs a study again and again, each time killed at another point; then finishes what it left.
 
-`python kill_at.py ORDER` with ORDER a JSON table: `who` is killed ("run", "group" or "worker"),
+`python kill_at.py ORDER` with ORDER a JSON table: `who` is killed ("run", "group" or "worker"), or
+how a call fails instead of killing ("ENOSPC" or another error's name, "interrupt"),
 `workers`, `points`, `start` (a folder of artifacts to begin with, or empty), `name` (of the folders
 to make). A whole number is a call that changes a file: 0 kills nobody and counts them. Another
 number is seconds since the first node began. Processes are forked from one that has imported
@@ -9,6 +10,7 @@ everything: a round takes a fraction of a start. Prints a line of JSON for each 
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import json
@@ -17,7 +19,9 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -31,11 +35,11 @@ FILES = (io.FileIO, io.BufferedWriter, io.TextIOWrapper)
 
 
 class Killer:
-    """Counts the calls of this thread that change files, and kills at one of them."""
+    """Counts the calls of this thread that change files; kills, or fails, at one of them."""
 
-    def __init__(self, point: int, group: bool = False, once: Path | None = None) -> None:
+    def __init__(self, point: int, who: str = "run", once: Path | None = None) -> None:
         self.point = point
-        self.group = group
+        self.who = who
         self.once = once  # made by whoever kills: only one does
         self.count = 0
 
@@ -47,10 +51,8 @@ class Killer:
             return
         self.step()
         if called.__name__ == "write" and frame.f_code.co_qualname == "Logs.append":
-            if self.count + 1 == self.point:  # a line of which only a part was written
-                rest = frame.f_locals["rest"]
-                os.write(called.__self__.fileno(), rest[: len(rest) // 2])
-            self.step()
+            rest = frame.f_locals["rest"]
+            self.step(lambda: os.write(called.__self__.fileno(), rest[: len(rest) // 2]))
 
     def changes(self, called: Any) -> bool:
         owner = getattr(called, "__self__", None)
@@ -60,7 +62,8 @@ class Killer:
             return called.__name__ != "close" or owner.writable()
         return getattr(owner, "__name__", "") == "posix" and called.__name__ != "close"
 
-    def step(self) -> None:
+    def step(self, first: Callable[[], object] = lambda: None) -> None:
+        """Count a call, or a part of one, which is done first where that is the point."""
         self.count += 1
         if self.count != self.point:
             return
@@ -69,7 +72,13 @@ class Killer:
                 os.close(os.open(self.once, os.O_CREAT | os.O_EXCL))
             except FileExistsError:
                 return
-        if self.group:
+        first()
+        if self.who == "interrupt":
+            raise KeyboardInterrupt
+        if hasattr(errno, self.who):
+            number = getattr(errno, self.who)
+            raise OSError(number, os.strerror(number))
+        if self.who == "group":
             os.killpg(0, signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -101,6 +110,8 @@ def forked(artifacts: str, calls: Path, workers: int, killer: Killer | None) -> 
         cli(["run", "study.toml", "-n", str(workers), "--artifacts", artifacts])
     except SystemExit as end:
         code = int(end.code or 0)
+    except BaseException:  # told like any other failure of a run
+        traceback.print_exc()
     finally:
         sys.setprofile(None)
         if killer is not None and killer.point == 0:
@@ -128,7 +139,7 @@ def disturbed(order: dict[str, Any], point: float, name: str, calls: Path) -> in
             return ended(forked(name, calls, workers, None))
         finally:
             del os.environ["KILL_AT"]
-    return ended(forked(name, calls, workers, Killer(point, who == "group")))
+    return ended(forked(name, calls, workers, Killer(point, who)))
 
 
 def kill_later(who: str, child: int, calls: Path, seconds: float) -> None:
