@@ -15,6 +15,7 @@ from runner import completion
 from runner.errors import RunnerError
 
 if TYPE_CHECKING:
+    from runner.shared import Shared
     from runner.store import Store
 
 EXIT_BAD, EXIT_WRONG = 1, 2
@@ -140,7 +141,7 @@ def du(as_json: bool, artifacts: Path | None) -> None:
 @click.option("--unreachable", is_flag=True,
               help="Nodes that SPECS (or else specs/) do not reach as they are now.")  # fmt: skip
 @click.option("--profile", "profiles", multiple=True, metavar="NAME",
-              help="What SPECS reach in this profile stays (default: in any).")  # fmt: skip
+              help="Only this profile of SPECS counts, beside the plain spec (default: all).")  # fmt: skip
 @click.option("--older-than", metavar="AGE", help="Nodes made longer ago: 30d, 12h.")
 @click.option("--larger-than", metavar="SIZE", help="Nodes whose content takes more: 100MB.")
 @click.option("--to-size", metavar="SIZE",
@@ -262,3 +263,66 @@ def import_command(file: Path, artifacts: Path | None) -> None:
         return 0
 
     ending(act)
+
+
+STORE = click.option(
+    "--store", "url", metavar="URL",
+    help="The shared store (default: tool.runner.store of pyproject.toml).",
+)  # fmt: skip
+
+
+def _shared(url: str | None, artifacts: Path | None) -> Shared:
+    from runner.errors import UsageError
+    from runner.registry import find_project
+    from runner.shared import Shared as Behind
+    from runner.shared import url_of
+
+    project = find_project(Path())
+    found = url_of(url, project)
+    if found is None:
+        message = "no shared store is named; give --store URL, or tool.runner.store in "
+        raise UsageError(f"{message}{project / 'pyproject.toml'}")
+    return Behind(found, opened(artifacts))
+
+
+@store.command()
+@STORE
+@ARTIFACTS
+def push(url: str | None, artifacts: Path | None) -> None:
+    """Send what the shared store has not got yet, also of runs that could not reach it."""
+
+    def act() -> int:
+        from runner.upkeep import size_text
+
+        shared = _shared(url, artifacts)
+        done = shared.outbox.push()
+        _warn(shared)
+        if done.busy:
+            click.echo("another process is sending at this moment; nothing was done")
+            return EXIT_BAD
+        told = f"{_counted(done.nodes, 'node')} and {_counted(done.objects, 'object')}"
+        click.echo(f"{shared.remote.shown}: {told} sent ({size_text(done.size)} of records)")
+        return 0
+
+    ending(act)
+
+
+@store.command()
+@STORE
+@ARTIFACTS
+def compact(url: str | None, artifacts: Path | None) -> None:
+    """Merge the many small files of records in the shared store; safe beside runs that use it."""
+
+    def act() -> int:
+        shared = _shared(url, artifacts)
+        merged = shared.remote.compact()
+        _warn(shared)
+        click.echo(f"{shared.remote.shown}: {_counted(merged, 'file')} of records merged")
+        return 0
+
+    ending(act)
+
+
+def _warn(shared: Shared) -> None:
+    for warning in shared.remote.take_warnings():
+        click.echo(f"warning: {warning}", err=True)

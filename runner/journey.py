@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.errors import StoreError, StoreFullError, StoreReadOnlyError, UsageError
+from runner.errors import StoreError, StoreFullError, StoreReadOnlyError
 from runner.execute import BLOCKED, CACHED, FAILED, NOT_RUN, PASSED, Options, Result, Run
 from runner.manifest import views_inside
 from runner.plan import Plan

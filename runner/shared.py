@@ -8,11 +8,14 @@ run goes on. Nothing about it is fatal: without the remote a run goes on with wh
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.errors import UsageError
 from runner.outbox import Outbox
 from runner.pusher import Pusher
 from runner.records import Entry, entries_of
+from runner.registry import settings
 from runner.remote import Remote
 from runner.select import sources
 from runner.store import Store
@@ -119,3 +122,16 @@ class Shared:
         if self.pusher is not None:
             self.pusher.close()
             self.pusher = None
+
+
+def url_of(asked: str | None, project: Path) -> str | None:
+    """Return the URL of the shared store: what the command line says, else the project's.
+
+    `none` on the command line stands for none.
+
+    Raises: UsageError when the project's setting is no text.
+    """
+    url = asked if asked is not None else settings(project).get("store")
+    if url is not None and not isinstance(url, str):
+        raise UsageError(f"{project / 'pyproject.toml'}: tool.runner.store must be a URL in quotes")
+    return None if url == "none" else url

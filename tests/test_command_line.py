@@ -18,6 +18,7 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
 
 STUDY = """
@@ -486,28 +487,90 @@ def test_an_interrupt_of_a_command_that_runs_nothing_is_130_too() -> None:
     assert (result.exit_code, result.stderr) == (130, "interrupted\n")
 
 
+# -- the store -----------------------------------------------------------------------------------
+
+
+def test_the_store_is_verified_measured_and_cleaned(ran) -> None:
+    well = runner(ran, "store verify --jobs 1 --artifacts artifacts")
+    assert re.search(r"^12 nodes, 2 objects \(.*\) in .* s: all is well$", well.out, re.MULTILINE)
+    (damaged, *_) = (ran.artifacts / ".store" / "objects").glob("*/*")
+    damaged.chmod(0o644)
+    damaged.write_bytes(b"other")
+    bad = runner(ran, "store verify")
+    assert bad.code == 1
+    assert damaged.name[:12] in bad.out
+    assert runner(ran, "store verify").code == 0
+    sizes = json.loads(runner(ran, "store du --json --artifacts artifacts").out)
+    assert sizes
+    assert "probes/value" in runner(ran, "store du").out
+    ran.spec(STUDY.replace("a = [1.0, 2.0, 3.0]", "a = [1.0, 2.0]"))
+    dry = runner(ran, "store gc --unreachable --profile smoke study.toml")
+    assert "2 of value (probes/value)" in dry.out
+    assert steps(runner(ran, "plan study.toml"))["value"] == "4 cached"
+    done = runner(ran, "store gc --unreachable --damaged --yes --artifacts artifacts study.toml")
+    assert done.code == 0
+    assert not (ran.artifacts / ".store" / "damaged").exists() or not list(
+        (ran.artifacts / ".store" / "damaged").iterdir()
+    )
+    for limits in ("--older-than 30d", "--larger-than 1GB", "--to-size 1GB"):
+        kept = runner(ran, f"store gc {limits}")
+        assert kept.code == 0
+    assert runner(ran, "store gc --older-than 30d --larger-than 1GB --to-size 1GB").code == 0
+    assert runner(ran, "store gc --older-than soon").code == 2
+
+
+def test_a_study_is_carried_elsewhere_and_shared(study) -> None:
+    runner(study, "run study.toml")
+    runner(study, "run --profile smoke study.toml")
+    done = runner(study, "store export --profile smoke -o s.tar --artifacts artifacts study.toml")
+    assert done.code == 0
+    assert runner(study, "store export --output all.tar study.toml").code == 0
+    assert runner(study, "store import --artifacts away all.tar").code == 0
+    assert last(runner(study, "run --artifacts away study.toml")) == "12 cached"
+    team = f"file://{study.folder}/team"
+    sent = runner(study, f"store push --artifacts artifacts --store {team}")
+    assert re.search(r"team: 1[0-9] nodes and \d objects sent", sent.out)
+    assert last(runner(study, f"run --store {team} --artifacts new study.toml")) == "12 cached"
+    merged = runner(study, f"store compact --artifacts artifacts --store {team}")
+    assert "of records merged" in merged.out
+    assert runner(study, "store push").code == 2
+
+
 # -- nothing is left out ---------------------------------------------------------------------------
 
 
-def tried() -> set[tuple[str, str]]:
-    """Return command and option of each line of this file: of its texts but the docstrings."""
+def commands() -> dict[tuple[str, ...], click.Command]:
+    """Return every command by its words, `("store", "gc")`."""
     from runner.cli import cli
 
+    found: dict[tuple[str, ...], click.Command] = {}
+    waiting: list[tuple[tuple[str, ...], click.Command]] = [((), cli)]
+    for words, command in waiting:
+        if isinstance(command, click.Group):
+            waiting += [((*words, name), inner) for name, inner in command.commands.items()]
+        else:
+            found[words] = command
+    return found
+
+
+def tried() -> set[tuple[tuple[str, ...], str]]:
+    """Return command and option of each line of this file: of its texts but the docstrings."""
     tree = ast.parse(Path(__file__).read_text("utf-8"))
     silent = {id(s.value) for s in ast.walk(tree) if isinstance(s, ast.Expr)}
     texts = (c for c in ast.walk(tree) if isinstance(c, ast.Constant) and id(c) not in silent)
+    known = commands()
     found = set()
     for text in (c.value for c in texts if isinstance(c.value, str)):
-        command, *rest = text.split() or [""]
-        if command in cli.commands:
-            found |= {(command, "")} | {(command, word) for word in rest if word.startswith("-")}
+        words = tuple(text.split())
+        for command in (words[:1], words[:2]):
+            if command in known:
+                options = [word for word in words[len(command) :] if word.startswith("-")]
+                found |= {(command, "")} | {(command, option) for option in options}
     return found
 
 
 def test_every_option_of_every_command_is_tried_here() -> None:
-    from runner.cli import cli
-
-    there = {(name, "") for name in cli.commands}
-    for name, command in cli.commands.items():
-        there |= {(name, o) for p in command.params for o in p.opts if o.startswith("-")}
+    there = {(words, "") for words in commands()}
+    for words, command in commands().items():
+        there |= {(words, o) for p in command.params for o in p.opts if o.startswith("-")}
     assert sorted(there - tried()) == []
