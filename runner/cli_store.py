@@ -141,7 +141,7 @@ def du(as_json: bool, artifacts: Path | None) -> None:
 @click.option("--unreachable", is_flag=True,
               help="Nodes that SPECS (or else specs/) do not reach as they are now.")  # fmt: skip
 @click.option("--profile", "profiles", multiple=True, metavar="NAME",
-              help="Only this profile of SPECS counts, beside the plain spec (default: all).")  # fmt: skip
+              help="Only this profile of SPECS counts, beside the plain one (all).")  # fmt: skip
 @click.option("--older-than", metavar="AGE", help="Nodes made longer ago: 30d, 12h.")
 @click.option("--larger-than", metavar="SIZE", help="Nodes whose content takes more: 100MB.")
 @click.option("--to-size", metavar="SIZE",
