@@ -1,7 +1,7 @@
 """`runner store export`: what specs have stored, as one tar that another store can take in.
 
     manifest.json           format, specs, and the size of each of the following
-    records.jsonl           lines as in the logs of a store
+    records.log           lines as in the logs of a store
     objects/<aa>/<sha256>   content
 
 Equal contents of a store give equal archives, byte for byte.
@@ -27,7 +27,7 @@ from runner.records import Entry, line_of
 from runner.store import Store, write_error
 
 FORMAT = 1
-MANIFEST, RECORDS = "manifest.json", "records.jsonl"
+MANIFEST, RECORDS = "manifest.json", "records.log"
 CHUNK = 2**20
 _LINE = 2**20  # bytes of records after which a line ends
 PLAIN, ZIPPED = (".tar",), (".tar.gz", ".tgz")

@@ -96,6 +96,8 @@ class Workshop:
             with _captured(log):
                 value = self._run(work, device, threads)
         except (Exception, SystemExit) as error:
+            if isinstance(error, StoreError):
+                self._look_through(work)
             return _failed(work, error, time.perf_counter() - started, log.getvalue())
         return self._kept(work, value, time.perf_counter() - started, log.getvalue())
 
@@ -215,6 +217,13 @@ class Workshop:
             self._memory.popitem(last=False)
         return value
 
+    def _look_through(self, work: Work) -> None:
+        """Set aside all damaged inputs of a node, so that one more run makes them all anew."""
+        for key in {key for source in work.ports.values() for key in _stored(source)}:
+            for digest in self.store.records.objects(key) or ():
+                with contextlib.suppress(StoreError):
+                    self.store.read(digest)
+
     # -- results -------------------------------------------------------------------------------
 
     def _stored(self, work: Work, value: Any, seconds: float, log: str) -> Made | Done:
@@ -332,6 +341,23 @@ def verdict_of(record: Record) -> Verdict | None:
         described["holds"], described["check"], described["detail"], described["worst"],
         described["judged"],
     )  # fmt: skip
+
+
+def _stored(source: Source) -> Iterator[str]:
+    """Yield the keys of the stored nodes that a port reads."""
+    match source:
+        case Stored(key=key):
+            yield key
+        case Fresh(work=work):
+            for port in work.ports.values():
+                yield from _stored(port)
+        case Gathered(parts=parts):
+            for _, _, members in parts:
+                for _, member in members:
+                    yield from _stored(member)
+        case Stacked(members=members):
+            for _, member in members:
+                yield from _stored(member)
 
 
 def _selected(value: Any, output: str, checkpoint: Any) -> Any:

@@ -199,7 +199,7 @@ class Logs:
         """
         try:
             with os.scandir(self.folder) as entries:
-                return sorted((e.name, e.path) for e in entries if e.name.endswith(".jsonl"))
+                return sorted((e.name, e.path) for e in entries if e.name.endswith(".log"))
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -289,7 +289,7 @@ def log_name() -> str:
     """Return the name of a new log; logs are read in the order of their names."""
     seconds, rest = divmod(time.time_ns(), 10**9)
     stamp = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(seconds))}.{rest:09d}"
-    return f"{stamp}-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
+    return f"{stamp}-{os.getpid()}-{uuid.uuid4().hex[:8]}.log"
 
 
 def lines_from(stream: BinaryIO, start: int) -> Iterator[tuple[int, bytes]]:

@@ -1,6 +1,6 @@
 """A shared store behind the local one: records and objects below an fsspec URL.
 
-    records/<stamp>-<random>-<sha256>.jsonl   committed lines of local logs, verbatim
+    records/<stamp>-<random>-<sha256>.log   committed lines of local logs, verbatim
     objects/<aa>/<sha256>                     content
 
 Both are immutable and named by the digest of their content, so whatever arrives is verified by its

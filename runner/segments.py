@@ -1,6 +1,6 @@
 """The records of a remote: committed lines of many stores' logs, in immutable segments.
 
-A segment is named `<stamp>-<random>-<sha256>.jsonl`. Those that were read are kept in the local
+A segment is named `<stamp>-<random>-<sha256>.log`. Those that were read are kept in the local
 store, where they serve while the remote cannot be reached.
 """
 
@@ -21,7 +21,7 @@ from runner.patience import AbsentError, RemoteError
 from runner.records import LINE_MOST
 
 SEGMENT_MOST = 256 * 2**20  # bytes; a longer one is not read
-_NAME = re.compile(r"\d{8}T\d{6}-[0-9a-f]{16}-([0-9a-f]{64})\.jsonl")
+_NAME = re.compile(r"\d{8}T\d{6}-[0-9a-f]{16}-([0-9a-f]{64})\.log")
 
 
 class Segments:
@@ -87,7 +87,7 @@ class Segments:
     def _write(self, lines: bytes) -> str:
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
         digest = hashlib.sha256(lines).hexdigest()
-        name = f"{stamp}-{secrets.token_hex(8)}-{digest}.jsonl"
+        name = f"{stamp}-{secrets.token_hex(8)}-{digest}.log"
         self._transport.write(f"records/{name}", lines)
         self._arrival.keep([lines], self._folder / name)
         return name
@@ -148,4 +148,4 @@ class Segments:
 
 
 def _digest(name: str) -> str:
-    return name.removesuffix(".jsonl").rsplit("-", 1)[1]
+    return name.removesuffix(".log").rsplit("-", 1)[1]

@@ -171,7 +171,7 @@ def left_over(world: Any, artifacts: str) -> list[str]:
 def finished(world: Any, artifacts: str) -> Counter[str]:
     """Return how often each node was stored, over all logs and torn lines left out."""
     times: Counter[str] = Counter()
-    for log in (world.folder / artifacts / ".store" / "records").glob("*.jsonl"):
+    for log in (world.folder / artifacts / ".store" / "records").glob("*.log"):
         for line in log.read_bytes().split(b"\n")[:-1]:
             for _, (_, rest) in entries_of(line) or []:
                 times[json.loads(rest.split(b" ", 3)[3])["label"]] += 1

@@ -308,7 +308,7 @@ def test_a_store_without_objects_is_made_anew(study: Any, path: Path) -> None:
 
 def test_a_damaged_line_is_told_of_and_computed_again(study: Any, path: Path) -> None:
     before = outputs(study)
-    (log,) = (study.artifacts / ".store" / "records").glob("*.jsonl")
+    (log,) = (study.artifacts / ".store" / "records").glob("*.log")
     data = bytearray(log.read_bytes())
     data[len(data) // 2] ^= 1
     log.write_bytes(bytes(data))

@@ -116,7 +116,7 @@ def check_store(world: Any, nodes: int) -> None:
     """Each node is stored once, in whole, and nothing is left over."""
     times: Counter[str] = Counter()
     store = Store(world.artifacts / ".store")
-    for log in store.logs.folder.glob("*.jsonl"):
+    for log in store.logs.folder.glob("*.log"):
         for line in log.read_bytes().splitlines():
             times.update(key for key, _ in entries_of(line) or [])
     assert len(times) == nodes

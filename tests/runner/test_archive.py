@@ -123,7 +123,7 @@ def test_any_tar_reader_can_list_an_archive(studied: Any) -> None:
     with tarfile.open(exported(studied)) as tar:
         names = tar.getnames()
         manifest = json.load(tar.extractfile("manifest.json") or io.BytesIO())
-    assert names[:2] == ["manifest.json", "records.jsonl"]
+    assert names[:2] == ["manifest.json", "records.log"]
     assert names[2:] == [f"objects/{d[:2]}/{d}" for d in manifest["objects"]]
     assert (manifest["format"], manifest["nodes"]) == (1, 13)
 
@@ -201,7 +201,7 @@ class Archive:
 
     def members(self) -> list[tuple[bytes, bytes]]:
         text = json.dumps({"records": len(self.lines), **self.manifest}).encode()
-        parts = [("manifest.json", text), ("records.jsonl", self.lines)]
+        parts = [("manifest.json", text), ("records.log", self.lines)]
         objects = list(zip(self.names, self.contents, strict=True))
         listing = [(header(name, len(content)), content) for name, content in parts]
         rest = [(header(name, len(content)), content) for name, content in objects]
@@ -234,7 +234,7 @@ HOSTILE = [
     ("objects/bb/" + "B" * 64, tarfile.REGTYPE, "is no name of"),
     ("objects/bb/" + "b" * 64, tarfile.REGTYPE, "is not listed"),
     ("objects/bb/" + "b" * 64 + "\n", tarfile.REGTYPE, "is no name of"),
-    ("records.jsonl", tarfile.REGTYPE, "is not listed"),
+    ("records.log", tarfile.REGTYPE, "is not listed"),
     ("manifest.json", tarfile.REGTYPE, "is not listed"),
     ("objects", tarfile.DIRTYPE, "is a folder"),
     ("objects/bb/" + "b" * 64, tarfile.SYMTYPE, "is a symbolic link"),
@@ -262,7 +262,7 @@ def test_a_member_that_export_does_not_write_is_named_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["records.jsonl", "objects/00/" + "0" * 64])
+@pytest.mark.parametrize("name", ["records.log", "objects/00/" + "0" * 64])
 def test_an_archive_begins_with_its_listing(tmp_path: Path, name: str) -> None:
     first = [(header(name, 3), b"abc")]
     file = Archive().write(tmp_path / "in", [*first, *Archive().members()])
@@ -283,7 +283,7 @@ MANIFESTS: list[tuple[Any, str]] = [
     ({"objects": {"0" * 64: 2**59}}, "are free below"),
     ({"objects": {}}, "is not listed in|needs objects"),
     ({"records": "many"}, "does not list digests and sizes"),
-    ({"records": 3}, r"records\.jsonl has not the size"),
+    ({"records": 3}, r"records\.log has not the size"),
 ]
 
 
@@ -345,7 +345,7 @@ def test_records_that_need_more_than_the_archive_has_or_say_nonsense_are_refused
     text = made_of(archive.made)
     for change, message in (
         ({"objects": {"0" * 64: 3}}, "which is not in it"),
-        ({"key": "../../x"}, r"line 1 of records\.jsonl is damaged"),
+        ({"key": "../../x"}, r"line 1 of records\.log is damaged"),
         ({"log": 3}, "log is missing or of a wrong type"),
     ):
         record = {**archive.record, **change}
@@ -353,7 +353,7 @@ def test_records_that_need_more_than_the_archive_has_or_say_nonsense_are_refused
         with pytest.raises(StoreError, match=message):
             taken(archive.write(tmp_path / "in"), tmp_path / "out")
     archive.lines = Archive().lines[:-9] + Archive().lines[-8:]
-    with pytest.raises(StoreError, match=r"line 1 of records\.jsonl is damaged"):
+    with pytest.raises(StoreError, match=r"line 1 of records\.log is damaged"):
         taken(archive.write(tmp_path / "in"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -395,9 +395,9 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     """Sixty-four megabytes of zeros in as many kilobytes, that the listing says nothing of."""
     text = json.dumps({"format": 1, "records": 0, "objects": {}}).encode()
     plain = header("manifest.json", len(text)) + text + bytes(-len(text) % 512)
-    bomb = plain + header("records.jsonl", 2**26) + bytes(2**26)
+    bomb = plain + header("records.log", 2**26) + bytes(2**26)
     (tmp_path / "a.tar.gz").write_bytes(gzip.compress(bomb))
-    with pytest.raises(StoreError, match=r"records\.jsonl has not the size"):
+    with pytest.raises(StoreError, match=r"records\.log has not the size"):
         taken(tmp_path / "a.tar.gz", tmp_path / "out")
     huge = header("manifest.json", 2**40) + bytes(2**20)
     (tmp_path / "a.tar.gz").write_bytes(gzip.compress(huge))

@@ -390,7 +390,7 @@ exponent = 2.0
         path.unlink()
     else:
         path.write_bytes(bytes(data) if how == "flip" else bytes(data[:-1]))
-    for log in (world.artifacts / ".store" / "records").glob("*.jsonl"):
+    for log in (world.artifacts / ".store" / "records").glob("*.log"):
         lines = [x for x in log.read_text().splitlines(True) if '"label":"power"' not in x]
         log.write_text("".join(lines))
     world.calls()

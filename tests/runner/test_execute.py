@@ -317,7 +317,7 @@ class Late(Probe):
         store = self.store_folder()
 
         def kill() -> None:
-            while not any(b"\\"late\\"" in log.read_bytes() for log in store.glob("*.jsonl")):
+            while not any(b"\\"late\\"" in log.read_bytes() for log in store.glob("*.log")):
                 time.sleep(0.001)
             os.kill(os.getpid(), 9)
 

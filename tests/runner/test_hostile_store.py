@@ -373,24 +373,24 @@ def test_an_object_that_is_no_file_is_computed_anew(
 def test_a_log_that_is_no_file_is_told_and_verify_moves_it_away(
     studied: Any, outside: Path, turn: Callable[[Path, Path], None], command: str
 ) -> None:
-    turn(Path(studied.spec("", "artifacts/.store/records/x.jsonl")), studied.artifacts)
+    turn(Path(studied.spec("", "artifacts/.store/records/x.log")), studied.artifacts)
     commands: dict[str, list[Any]] = {
         "run": ["run", "study.toml"], "plan": ["plan", "study.toml"],
         "why": ["why", "study.toml::page"], "gc": ["store", "gc", "--yes"],
     }  # fmt: skip
     done = studied.cli(*commands.get(command, ["store", command]))
     if command == "verify":
-        assert "x.jsonl: " in done.out
-        assert (studied.artifacts / ".store" / "damaged" / "x.jsonl").exists() or turn is to_link
+        assert "x.log: " in done.out
+        assert (studied.artifacts / ".store" / "damaged" / "x.log").exists() or turn is to_link
         assert run(studied).code == 0
     else:
         assert done.code in {1, 2}
-        assert "x.jsonl: it is no plain file; remove it" in done.err
+        assert "x.log: it is no plain file; remove it" in done.err
 
 
 def test_a_line_without_end_is_not_read_into_memory(studied: Any) -> None:
     """The file claims a terabyte, all of it zeros that lie nowhere."""
-    path = studied.artifacts / ".store" / "records" / "0.jsonl"
+    path = studied.artifacts / ".store" / "records" / "0.log"
     with path.open("wb") as stream:
         stream.truncate(2**40)
     seen = opened(studied)
@@ -399,7 +399,7 @@ def test_a_line_without_end_is_not_read_into_memory(studied: Any) -> None:
     assert LINE_MOST < 2**30
     assert run(studied).code == 0
     done = studied.cli("store", "verify")
-    assert "0.jsonl:1: damaged line" in done.out
+    assert "0.log:1: damaged line" in done.out
 
 
 @pytest.mark.parametrize(

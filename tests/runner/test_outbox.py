@@ -63,7 +63,7 @@ class Local:
         store.close()
 
     def logs(self) -> list[Path]:
-        return sorted(self.records.glob("*.jsonl"))
+        return sorted(self.records.glob("*.log"))
 
     def write(self, text: bytes) -> None:
         """Append to the last log."""
@@ -76,7 +76,7 @@ class Local:
         nodes = [node for line in lines for node in entries_of(line) or ()]
         for log in self.logs():
             log.unlink()
-        (self.records / f"9-{uuid.uuid4().hex}.jsonl").write_bytes(line_of(nodes[0][1][0], nodes))
+        (self.records / f"9-{uuid.uuid4().hex}.log").write_bytes(line_of(nodes[0][1][0], nodes))
 
 
 def lines_of(log: Path) -> list[bytes]:
@@ -148,7 +148,7 @@ def test_what_could_not_be_sent_goes_with_the_next_run(
     assert received(local, tmp_path) == ["one"]
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"a.jsonl": "x"}', '{"LOG": -1}', None])
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"a.log": "x"}', '{"LOG": -1}', None])
 def test_without_knowing_what_was_sent_nothing_is_lost_or_sent_twice(
     local: Local, tmp_path: Path, content: str | None
 ) -> None:

@@ -291,7 +291,7 @@ def test_files_that_are_no_segments_are_left_alone(side: Callable[..., Side], bu
     ours, theirs = side(), side()
     ours.send()
     name = segments_at(bucket)[0].rsplit("/", 1)[1]
-    for other in ("notes.txt", f"x{name}", f"{name}.part", "..jsonl", name.upper()):
+    for other in ("notes.txt", f"x{name}", f"{name}.part", "..log", name.upper()):
         bucket.files().pipe_file(f"{bucket.name}/team/store/records/{other}", b"evil 1\n")
     assert theirs.lines() == LINES.splitlines()
     assert [p.name for p in (theirs.remote.folder / "segments").iterdir()] == [name]

@@ -54,7 +54,7 @@ def again(store: Store) -> Store:
 
 
 def log_of(store: Store) -> Path:
-    (log,) = (store.folder / "records").glob("*.jsonl")
+    (log,) = (store.folder / "records").glob("*.log")
     return log
 
 
@@ -138,21 +138,21 @@ def test_a_line_of_garbage_and_a_file_of_garbage_are_named_as_damaged(store: Sto
     commit(store, "k1")
     with log_of(store).open("ab") as stream:
         stream.write(b"garbage\n\n\x00\xff\n")
-    (store.folder / "records" / "zzz.jsonl").write_bytes(os.urandom(5000) + b"\n")
+    (store.folder / "records" / "zzz.log").write_bytes(os.urandom(5000) + b"\n")
     (store.folder / "records" / "notes.txt").write_text("not a log", "utf-8")
     seen = again(store)
     assert set(seen.records) == {"k1"}
-    assert {Path(p).name for p in seen.damaged} == {log_of_first(store), "zzz.jsonl"}
+    assert {Path(p).name for p in seen.damaged} == {log_of_first(store), "zzz.log"}
 
 
 def log_of_first(store: Store) -> str:
-    return min((store.folder / "records").glob("*.jsonl")).name
+    return min((store.folder / "records").glob("*.log")).name
 
 
 def test_a_folder_named_like_a_log_is_told_of(store: Store) -> None:
     commit(store, "k1")
-    (store.folder / "records" / "a.jsonl").mkdir()
-    with pytest.raises(StoreError, match=r"cannot read .*a\.jsonl"):
+    (store.folder / "records" / "a.log").mkdir()
+    with pytest.raises(StoreError, match=r"cannot read .*a\.log"):
         again(store)
 
 

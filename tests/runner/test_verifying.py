@@ -158,10 +158,10 @@ def test_what_no_run_put_there_is_moved_away(studied: Any) -> None:
     (store.folder / "objects" / "ab").mkdir(exist_ok=True)
     (store.folder / "objects" / "ab" / "notes.txt").write_text("x", "utf-8")
     (store.folder / "objects" / ("f" * 64)).write_text("x", "utf-8")
-    os.mkfifo(store.logs.folder / "pipe.jsonl")
-    (store.logs.folder / "link.jsonl").symlink_to("/dev/zero")
+    os.mkfifo(store.logs.folder / "pipe.log")
+    (store.logs.folder / "link.log").symlink_to("/dev/zero")
     assert len(looked(studied).problems) == 4
-    assert {"notes.txt", "f" * 64, "pipe.jsonl", "link.jsonl"} == set(damaged(studied))
+    assert {"notes.txt", "f" * 64, "pipe.log", "link.log"} == set(damaged(studied))
     assert looked(studied).problems == []
 
 
