@@ -12,10 +12,10 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from runner.errors import UsageError, listed, near
+from runner.faults import near_path
 from runner.plugin import FAMILIES, Plugin, signature
 from runner.registry import Registry, find_project
 from runner.types import Table, Trained
-from runner.wording import near_path
 
 
 def listing(project: Path, family: str | None) -> list[str]:

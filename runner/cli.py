@@ -95,8 +95,8 @@ def run(  # noqa: PLR0917  # one argument for each option
     Of a step without brackets all cells are selected, of one with brackets those that agree.
     What selected nodes need is computed too.
     """
-    from runner.execute import Options
     from runner.ledger import check_writable
+    from runner.outcome import Options
     from runner.report import Telling
     from runner.session import Manner, collect, run_all, said
     from runner.terminal import colours

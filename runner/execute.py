@@ -19,46 +19,21 @@ from runner.contents import Contents
 from runner.errors import Failure
 from runner.executors import Place, Pool, PoolError, WorkerLost, open_pool, settled
 from runner.limit import limited
+from runner.outcome import BLOCKED, CACHED, FAILED, NOT_RUN, PASSED, Options, Result
 from runner.parcels import Group, Pace, groups, identified, parcel
 from runner.plan import Node, Plan
 from runner.registry import Registry
 from runner.select import needed, sources
 from runner.store import Store
-from runner.types import Verdict
 from runner.view import Partial
 from runner.work import Done, Parcel
 
 if TYPE_CHECKING:
     from runner.shared import Shared
 
-PASSED, CACHED, FAILED, BLOCKED, NOT_RUN = "passed", "cached", "failed", "blocked", "not run"
 LOOK_AGAIN = 0.3  # seconds between looks at what other runs are computing
 # What runs, the folder of progress files, and how many nodes are waited for of whom.
 Tick = Callable[[dict[str, Group], Path, Mapping[str, int]], None]
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of a node in this run."""
-
-    node: Node
-    status: str
-    seconds: float = 0.0
-    failure: Failure | None = None
-    verdict: Verdict | None = None
-    log: str = ""
-
-
-@dataclass(frozen=True)
-class Options:
-    """The circumstances of a run, and when it stops early."""
-
-    workers: int = 1
-    device: str = "cpu"
-    stop_after: int | None = None  # failures; None: never
-    strict: bool = False  # whether a refuted hypothesis makes the run fail
-    time_limit: float | None = None  # seconds after which what runs is stopped; None: never
-    dask: str = ""  # the cluster to compute on, as `--dask` has it
 
 
 @dataclass
@@ -462,13 +437,3 @@ def _urgent_first(
         if node.key in urgent:
             urgent.update(source.key for source in _needs(node, missing))
     return sorted(found, key=lambda group: not any(node.key in urgent for node in group.nodes))
-
-
-def elapsed(started: float) -> str:
-    """Return the time since `started` for people, `41 s` or `3 min 20 s`."""
-    seconds = time.monotonic() - started
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{int(seconds) // 60} min {int(seconds) % 60} s"

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from runner.errors import RunnerError
-from runner.execute import BLOCKED, FAILED, NOT_RUN, Options, Result, Run
+from runner.execute import Run
 from runner.faults import faults, near_path
-from runner.journey import Journey, Wish, prepare, travel
+from runner.journey import Journey, Wish, prepare
+from runner.outcome import BLOCKED, FAILED, NOT_RUN, Options, Result
 from runner.places import Places
 from runner.plan import Node
 from runner.report import Telling, failures, verdicts
@@ -20,6 +21,7 @@ from runner.select import sources
 from runner.session import said
 from runner.spec import CHECK_KEYS
 from runner.terminal import watcher
+from runner.travel import travel
 
 HOLDS, BROKEN, REFUTED, NOT_JUDGED = "holds", "broken", "refuted", "not judged"
 

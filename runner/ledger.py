@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import UsageError
-from runner.execute import BLOCKED, FAILED, NOT_RUN, Result, Run
+from runner.execute import Run
 from runner.faults import near_path
 from runner.journey import Journey
+from runner.outcome import BLOCKED, FAILED, NOT_RUN, Result
 from runner.report import Telling, outcome, slices, worst
 from runner.select import Choice
 

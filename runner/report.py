@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runner.execute import BLOCKED, FAILED, NOT_RUN, PASSED, Result, Run
-from runner.journey import Journey, failure_file
+from runner.execute import Run
+from runner.journey import Journey
+from runner.leave import failure_file
+from runner.outcome import BLOCKED, FAILED, NOT_RUN, PASSED, Result
 from runner.plan import Node, Plan, Rows, shown
 from runner.types import Verdict
 from runner.wording import near_path

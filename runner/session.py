@@ -11,12 +11,14 @@ from typing import Any
 import click
 
 from runner.errors import RunnerError
-from runner.execute import CACHED, PASSED, Options, Run, elapsed
-from runner.journey import Journey, travel
+from runner.execute import Run
+from runner.journey import Journey
 from runner.ledger import Ended, write_json, write_junit
+from runner.outcome import CACHED, PASSED, Options, elapsed
 from runner.report import PLAIN, Telling, failures, slowest, verdicts
 from runner.select import Choice
 from runner.terminal import watcher
+from runner.travel import travel
 from runner.wording import near_path, span, summary
 
 EXIT_FAILED, EXIT_TIME, EXIT_NOTHING, EXIT_INTERRUPTED = 1, 3, 5, 130

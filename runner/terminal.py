@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from runner.execute import CACHED, FAILED, PASSED, Result
+from runner.outcome import CACHED, FAILED, PASSED, Result
 from runner.parcels import Group
 from runner.plan import Node, Plan
 

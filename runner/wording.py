@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import SpecError
-from runner.execute import BLOCKED, CACHED, FAILED, NOT_RUN, PASSED, Result
 from runner.faults import faults, near_path
+from runner.outcome import BLOCKED, CACHED, FAILED, NOT_RUN, PASSED, Result
 from runner.plan import Plan, Planned
 from runner.select import Choice, needed
 from runner.store import Store

@@ -68,7 +68,7 @@ def test_a_view_written_into_is_noticed_and_drawn_again(world: Any) -> None:
     view.write_bytes(b"X" + right[1:])
     first = world.cli("run", spec, "-n", 1)
     assert first.code == 1
-    assert "has changed since it was written" in first.err
+    assert "has changed since it was written" in first.out
     assert world.cli("run", spec, "-n", 1).code == 0
     assert view.read_bytes() == right
 

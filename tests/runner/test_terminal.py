@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from runner import terminal
-from runner.execute import CACHED, FAILED, PASSED, Result
+from runner.outcome import CACHED, FAILED, PASSED, Result
 from runner.parcels import Group
 from runner.terminal import Bars, Lines, Silent, read_progress, watcher
 
