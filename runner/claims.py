@@ -169,8 +169,13 @@ class Claims:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self._sign = sign = str(self.folder / "alive" / self.owner)
         about = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
-        Path(sign).write_text(f"{self.owner}\n{json.dumps(about)}\n", "utf-8")
-        self._wait_for_upkeep()
+        try:
+            Path(sign).write_text(f"{self.owner}\n{json.dumps(about)}\n", "utf-8")
+            self._wait_for_upkeep()
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(sign)  # noqa: PTH108  # as below
+            raise
         self._life = ended = threading.Event()
 
         def beat() -> None:
@@ -185,7 +190,6 @@ class Claims:
         last = time.monotonic() + REMOVING
         while (owner := self.holder(UPKEEP)) is not None:
             if time.monotonic() > last:
-                Path(self._sign).unlink(missing_ok=True)
                 who = f"{self.told(owner)} is removing from the store"
                 raise OSError(errno.EBUSY, f"{who}; run again when it has ended")
             time.sleep(0.1)

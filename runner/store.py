@@ -131,7 +131,8 @@ class Store:
                 message += f"could not be moved away ({error.strerror}); remove {path}"
             else:
                 message += f"was moved to {quarantine}"
-            raise StoreError(f"{message}; run again to compute it anew")
+            more = "`runner store verify` looks for more"
+            raise StoreError(f"{message}; run again to compute it anew, {more}")
         self._verified.add(digest)
         return path
 

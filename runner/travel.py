@@ -88,7 +88,7 @@ def place_views(journey: Journey, results: dict[str, Result]) -> list[str]:
             except StoreError as error:
                 failure = Failure(type(error).__name__, str(error))
                 results[key] = Result(result.node, FAILED, failure=failure)
-                continue
+                break
             place(source, journey.views, view, journey.store)
             placed.append(view)
     wanted = {view: node.key for node in journey.plan.nodes() for view in node.views}
