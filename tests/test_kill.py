@@ -127,7 +127,13 @@ def killed(
     world: Any, points: Sequence[float], who: str = "run", workers: int = 1, start: str = ""
 ) -> list[dict[str, Any]]:
     """Run the study once for each point, killed there, then to its end; see `kill_at`."""
-    order = {"who": who, "workers": workers, "points": points, "start": start, "name": "round"}
+    order = {
+        "who": who,
+        "workers": workers,
+        "points": list(points),
+        "start": start,
+        "name": "round",
+    }
     done = subprocess.run(
         [sys.executable, KILL_AT, json.dumps(order)], cwd=world.folder, text=True,
         env=world.env(), capture_output=True, check=False, timeout=600,
@@ -331,6 +337,34 @@ def test_a_run_killed_while_it_takes_over_equal_results(brisk: Any) -> None:
         )
         kills += one["killed"] != 0
     assert kills >= 40
+
+
+# -- a change of a file that fails, or is interrupted ----------------------------------------------
+
+
+def failing(world: Any, how: str, points: Sequence[int]) -> None:
+    """Let one call of each run fail; what is told is no traceback, and the next run mends it."""
+    finish(world, "calm")
+    calm = contents(world, "calm")
+    for told in killed(world, points, how):
+        said = texts(world, told["name"])
+        assert "Traceback" not in said, (told, said)
+        assert told["killed"] in ((130, 0) if how == "interrupt" else (0, 1)), (told, said)
+        check(world, told, calm, told["killed"])
+
+
+@pytest.mark.parametrize("how", ["ENOSPC", "interrupt"])
+def test_a_change_of_a_file_that_fails_is_told_and_the_next_run_goes_on(
+    brisk: Any, how: str
+) -> None:
+    failing(brisk, how, [20, 70, 200])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["ENOSPC", "EIO", "EROFS", "interrupt"])
+@pytest.mark.parametrize("part", range(2))
+def test_any_change_of_a_file_may_fail(brisk: Any, how: str, part: int) -> None:
+    failing(brisk, how, range(1 + part, CALLS + 12, 4))
 
 
 # -- at any moment ---------------------------------------------------------------------------------
