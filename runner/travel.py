@@ -43,7 +43,8 @@ def travel(journey: Journey, options: Options, watch: Watch, choice: Choice | No
     try:
         account_for(journey, run, started, options)
     except StoreReadOnlyError as error:
-        if any(result.status != CACHED for result in run.results.values()):
+        checks = ("expect", "hypotheses")
+        if any(r.status != CACHED and r.node.family not in checks for r in run.results.values()):
             raise
         run.unwritten = str(error)
     finally:
