@@ -217,7 +217,6 @@ def test_a_read_only_disk_still_tells_its_verdicts(
 
 AS_NOBODY = """
 import importlib, os, pkgutil, runner
-import h5py, numpy, pandas, pyarrow.parquet
 for module in pkgutil.iter_modules(runner.__path__):  # what others may not be able to read
     if module.name not in ("__main__", "dask_worker", "dask_pool"):
         importlib.import_module(f"runner.{module.name}")

@@ -279,10 +279,10 @@ def test_a_run_killed_at_a_change_of_a_file_goes_on_and_ends_as_if_undisturbed(
 ) -> None:
     finish(brisk, "calm")
     calm = contents(brisk, "calm")
-    told = killed(brisk, [0, *range(5, CALLS, 29)])
+    told = killed(brisk, [0, *range(5, CALLS, 37)])
     assert abs(int(lines_of(brisk, "round0-first.count")[0]) - CALLS) < 20
     check(brisk, told[0], calm, 0)
-    assert rounds(brisk, calm, told[1:], CALLS - 12) >= 7
+    assert rounds(brisk, calm, told[1:], CALLS - 12) >= 5
 
 
 @pytest.mark.slow
@@ -350,6 +350,8 @@ def failing(world: Any, how: str, points: Sequence[int]) -> None:
         said = texts(world, told["name"])
         assert "Traceback" not in said, (told, said)
         assert told["killed"] in ((130, 0) if how == "interrupt" else (0, 1)), (told, said)
+        if how == "ENOSPC" and told["killed"]:
+            assert "free some space" in said
         check(world, told, calm, told["killed"])
 
 
@@ -357,7 +359,7 @@ def failing(world: Any, how: str, points: Sequence[int]) -> None:
 def test_a_change_of_a_file_that_fails_is_told_and_the_next_run_goes_on(
     brisk: Any, how: str
 ) -> None:
-    failing(brisk, how, [20, 70, 200])
+    failing(brisk, how, [20, 200])
 
 
 @pytest.mark.slow
