@@ -154,6 +154,16 @@ def _closed(world: World) -> None:
     sys.path[:] = [p for p in sys.path if p != str(world.folder)]
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_as_before() -> Iterator[None]:
+    """A test that leaves Ctrl-C ignored would leave it so in every process started later."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    after = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+    assert after is before, "the test changed what SIGINT does and did not change it back"
+
+
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Return a world of the test's own."""

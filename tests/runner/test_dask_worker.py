@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,11 @@ def nothing_admitted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def wrong(passport: Passport, **other: Any) -> str:
-    return asyncio.run(admit(dataclasses.replace(passport, **other))).wrong
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        return asyncio.run(admit(dataclasses.replace(passport, **other))).wrong
+    finally:  # a worker of the runner's own leaves Ctrl-C to it; this process does not
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_worker_that_agrees_is_admitted_and_tells_its_libraries(passport: Passport) -> None:
