@@ -253,7 +253,11 @@ def _prepared(specs: Sequence[Path], keyed: bool = True, **wish: Any) -> list[Jo
 def _files(specs: Sequence[Path]) -> list[Path]:
     files = []
     for path in specs:
-        if path.is_dir():
+        try:
+            is_folder = path.is_dir()
+        except OSError as error:
+            _fail(UsageError(f"{path}: cannot be looked at ({error.strerror}); check its rights"))
+        if is_folder:
             found = sorted(path.rglob("*.toml"))
             if not found:
                 _fail(UsageError(f"{path}: no *.toml below this folder"))
