@@ -191,9 +191,13 @@ def _kubernetes(count: int) -> Any:
 
 
 def _imported(module: str, name: str, package: str, kind: str) -> Any:
+    before = signal.getsignal(signal.SIGINT)
     try:
         return getattr(importlib.import_module(module), name)
     except ImportError as error:
         raise PoolError(
             f"--dask {kind} needs {package} ({error}); pip install {package}"
         ) from error
+    finally:  # dask_jobqueue makes Ctrl-C end the program where it stands as it is imported
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)

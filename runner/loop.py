@@ -38,7 +38,8 @@ class Loop:
         self.full = False  # whether there is no space left to store results in
         self.contents = Contents(run.plan, run.store)
         self.pace = Pace()
-        self.ready: list[tuple[int, Group]] = []
+        self.ready: list[tuple[int, Group]] = []  # a heap
+        self.alike: Counter[str] = Counter()  # how many of them each step has
         self.waiting: dict[int, set[str]] = {}
         self.elsewhere: dict[int, Group] = {}  # what other runs are computing
         self.holders: Counter[str] = Counter()  # how many of those nodes each of them holds
@@ -53,7 +54,16 @@ class Loop:
             for key in needs:
                 self.readers.setdefault(key, []).append(number)
             if not needs:
-                heapq.heappush(self.ready, (number, group))
+                self._push(number, group)
+
+    def _push(self, number: int, group: Group) -> None:
+        heapq.heappush(self.ready, (number, group))
+        self.alike[group.step] += 1
+
+    def _pop(self) -> tuple[int, Group]:
+        number, group = heapq.heappop(self.ready)
+        self.alike[group.step] -= 1
+        return number, group
 
     @cached_property
     def pool(self) -> Pool:
@@ -107,7 +117,7 @@ class Loop:
             needs = (group.threads, group.gpu, alone)
             if needs in refused or not self.pool.room(*needs):
                 refused.add(needs)
-                full.append(heapq.heappop(self.ready))
+                full.append(self._pop())
                 if group.gpu == 0 and not alone:
                     break  # what asks for least has no room
                 continue
@@ -115,19 +125,19 @@ class Loop:
             if handed is not None:
                 self.running[self.pool.submit(handed, group.gpu, alone)] = numbers
         for item in full:
-            heapq.heappush(self.ready, item)
+            self._push(*item)
 
     def _next(self, alone: bool) -> tuple[tuple[int, ...], Parcel | None]:
         """Take what is handed over next: a group, or several of one step whose nodes are quick."""
-        number, group = heapq.heappop(self.ready)
+        number, group = self._pop()
         numbers = [number]
         if not (alone or group.fused or self.run.options.stop_after is not None):
-            alike = sum(other.step == group.step for _, other in self.ready)
-            size = self.pace.bundle(group.step, alike + 1, self.pool.capacity())
+            alike = self.alike[group.step] + 1
+            size = self.pace.bundle(group.step, alike, self.pool.capacity())
             while len(numbers) < size and self.ready and self.ready[0][1].step == group.step:
                 if self.ready[0][0] in self.tries:
                     break
-                numbers.append(heapq.heappop(self.ready)[0])
+                numbers.append(self._pop()[0])
         nodes = tuple(node for n in numbers for node in self.groups[n].nodes)
         self._fetch(nodes)
         whole = replace(group, nodes=nodes)
@@ -227,7 +237,7 @@ class Loop:
             del self.elsewhere[number]
             self.groups[number] = replace(group, nodes=rest)
             if rest and free:
-                heapq.heappush(self.ready, (number, self.groups[number]))
+                self._push(number, self.groups[number])
             elif rest:
                 self.elsewhere[number] = self.groups[number]
             for node in there:
@@ -244,7 +254,7 @@ class Loop:
             if not self.groups[number].nodes:
                 continue
             if self.tries[number] < self.pool.tries:
-                heapq.heappush(self.ready, (number, self.groups[number]))
+                self._push(number, self.groups[number])
             else:
                 message = f"{error}; it was tried {self.tries[number]} times"
                 self._fail(number, type(error).__name__, message)
@@ -273,7 +283,7 @@ class Loop:
             elif number in self.waiting:
                 self.waiting[number].discard(key)
                 if not self.waiting[number]:
-                    heapq.heappush(self.ready, (number, self.groups[number]))
+                    self._push(number, self.groups[number])
                     del self.waiting[number]
 
     def _block(self, number: int, key: str) -> None:
@@ -288,7 +298,7 @@ class Loop:
         if not rest:
             del self.waiting[number]
         elif not self.waiting[number]:
-            heapq.heappush(self.ready, (number, self.groups[number]))
+            self._push(number, self.groups[number])
             del self.waiting[number]
         for node in lost:
             claim = node.family == "hypotheses" and any(r.key == key for r in node.requires)

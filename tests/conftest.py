@@ -27,6 +27,12 @@ ROOT = Path(__file__).parent.parent
 _COUNT = itertools.count()
 
 
+def pytest_configure() -> None:
+    """Heed Ctrl-C, as a terminal's programs do: what is started in the background ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the expected texts")
 
