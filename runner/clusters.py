@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import signal
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
