@@ -76,8 +76,7 @@ SLURM = {"cores": 4, "memory": "16GB", "walltime": "02:30:00", "queue": "short",
 @pytest.fixture
 def described() -> Iterator[None]:
     """Dask's configuration as docs/clusters.md has it, with an interface that exists here."""
-    import dask_jobqueue  # noqa: F401  # its defaults are laid below
-
+    clusters._imported("dask_jobqueue", "SLURMCluster", "dask-jobqueue", "slurm")  # its defaults
     with dask.config.set({
         "distributed.scheduler.dashboard.enabled": False,
         "jobqueue.slurm": dask.config.get("jobqueue.slurm") | SLURM,
