@@ -242,7 +242,6 @@ def _prepared(specs: Sequence[Path], keyed: bool = True, **wish: Any) -> list[Jo
         except RunnerError as error:
             wrong += 1
             click.echo(f"{_near(path)}: {error}", err=True)
-    gc.freeze()
     gc.enable()
     if wrong:
         click.echo(f"{wrong} problem{'s' if wrong > 1 else ''}", err=True)
