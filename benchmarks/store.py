@@ -115,7 +115,11 @@ def reachable(found: list[Figures], limit: float) -> float:
     power = 1.0
     if len(found) > 2:
         before = max(found[-2].least - start, 1e-3)
-        power = max(1.0, math.log(spent / before) / math.log(last.cells / found[-2].cells))
+        power = (
+            max(1.0, math.log(spent / before) / math.log(last.cells / found[-2].cells))
+            if last.cells != found[-2].cells
+            else 1.0
+        )
     most = last.cells * (max(limit - start, 0) / spent) ** (1 / power)
     digit = 10 ** math.floor(math.log10(max(most, 1)))
     return most // digit * digit
