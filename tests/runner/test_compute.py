@@ -425,6 +425,7 @@ def test_a_pickle_in_place_of_an_input_is_refused_and_never_run(world: Any, tmp_
     (digest,) = record["objects"]
     record["outputs"]["content"] = forged
     store.commit(record["made"], [{**record, "objects": {forged: size}}])
+    store.close()
     done = world.cli("run", world.spec(text), "-n", 1)
     assert done.code == 1
     assert "stored Dataset cannot be read" in done.out
