@@ -13,7 +13,7 @@ def main() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     try:
-        from runner.cli import cli
+        from runner.commands.cli import cli
 
         cli(prog_name="runner")
     except KeyboardInterrupt:  # before a command began

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from runner.judging import Study
-    from runner.plan import Node
+    from runner.commands.judging import Study
+    from runner.planning.plan import Node
 
 FOLDER = "specs"
 
@@ -83,8 +83,8 @@ class SpecFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yield the items; only the first when the spec is wrong."""
-        from runner.journey import Wish
-        from runner.judging import Study
+        from runner.commands.judging import Study
+        from runner.running.journey import Wish
 
         option = self.config.getoption
         wish = Wish(self.path, option("specs_profile"), artifacts=option("specs_artifacts"))
@@ -145,7 +145,7 @@ class Check(_SpecItem):
 
     def runtest(self) -> None:
         """Pass, fail, skip what is not stored; a refuted hypothesis is an expected failure."""
-        from runner.judging import BROKEN, NOT_JUDGED, REFUTED
+        from runner.commands.judging import BROKEN, NOT_JUDGED, REFUTED
 
         judged = self.study.judge(self.node, bool(self.config.getoption("specs_run")))
         if judged.outcome == NOT_JUDGED:

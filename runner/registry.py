@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import PluginError, UsageError, listed, near
-from runner.spec import FAMILY_KEYS
 
 if TYPE_CHECKING:
     from runner.plugin import Plugin
+
+FAMILY_KEYS = ("data", "models", "trainers", "perturbations", "probes", "renderers")
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class World:
         """Run a command in this process, with this folder as the current one."""
         from click.testing import CliRunner
 
-        from runner.cli import cli
+        from runner.commands.cli import cli
 
         folder, handler = Path.cwd(), signal.getsignal(signal.SIGTERM)
         os.chdir(self.folder)
@@ -141,7 +141,7 @@ class World:
 
     def plan(self, text: str, **wish: Any) -> Any:
         """Return the plan of a spec given as text; `wish` is profile, sets, sweeps ..."""
-        from runner.journey import Wish, prepare
+        from runner.running.journey import Wish, prepare
 
         return prepare(Wish(self.spec(text), **wish)).plan
 

@@ -199,7 +199,7 @@ def test_list_and_show_tell_of_the_plugins_of_a_project(shared_world, golden) ->
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_every_command_tells_its_options(shared_world, flag: str) -> None:
-    from runner.cli import cli
+    from runner.commands.cli import cli
 
     listed = re.findall(r"^  (\w+)  ", runner(shared_world, flag).out, re.MULTILINE)
     assert set(listed) == set(cli.commands)
@@ -476,13 +476,13 @@ def test_an_interrupt_ends_a_run_with_what_is_finished_and_any_command_with_130(
 def test_an_interrupt_of_a_command_that_runs_nothing_is_130_too() -> None:
     from click.testing import CliRunner
 
-    from runner.cli import cli
+    from runner.commands.cli import cli
 
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("runner.catalogue.listing", interrupted)
+        patch.setattr("runner.telling.catalogue.listing", interrupted)
         result = CliRunner().invoke(cli, ["list"])
     assert (result.exit_code, result.stderr) == (130, "interrupted\n")
 
@@ -541,7 +541,7 @@ def test_a_study_is_carried_elsewhere_and_shared(study) -> None:
 
 def commands() -> dict[tuple[str, ...], click.Command]:
     """Return every command by its words, `("store", "gc")`."""
-    from runner.cli import cli
+    from runner.commands.cli import cli
 
     found: dict[tuple[str, ...], click.Command] = {}
     waiting: list[tuple[tuple[str, ...], click.Command]] = [((), cli)]

@@ -97,7 +97,7 @@ def test_a_spec_that_is_wrong_completes_to_what_can_be_read_and_never_to_a_trace
 ) -> None:
     from click.shell_completion import BashComplete
 
-    from runner.cli import cli
+    from runner.commands.cli import cli
 
     monkeypatch.chdir(shared_world.folder)
     broken = shared_world.folder / "broken"

@@ -126,7 +126,7 @@ def test_every_table_of_options_is_frozen_and_strict(plugin: type[Plugin]) -> No
 
 
 def test_no_parameter_has_the_name_of_a_word_of_the_engine(plugin: type[Plugin]) -> None:
-    from runner.bind import WORDS
+    from runner.planning.bind import WORDS
 
     names = {*plugin.model_fields, *signature(plugin).references}
     assert not names & {*WORDS, "use", "like"}

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from runner.store import Store
+from runner.storage.store import Store
 
 pytest.importorskip("distributed")
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from runner.store import Store
+from runner.storage.store import Store
 
 PROBE = '''"""A probe of a test."""
 from __future__ import annotations
@@ -217,9 +217,9 @@ def test_a_read_only_disk_still_tells_its_verdicts(
 
 AS_NOBODY = """
 import importlib, os, pkgutil, runner
-for module in pkgutil.iter_modules(runner.__path__):  # what others may not be able to read
-    if module.name not in ("__main__", "dask_worker", "dask_pool"):
-        importlib.import_module(f"runner.{module.name}")
+for module in pkgutil.walk_packages(runner.__path__, "runner."):  # others may not read the files
+    if not module.name.endswith(("__main__", "dask_worker", "dask_pool")):
+        importlib.import_module(module.name)
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 from runner.__main__ import main
 main()

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from runner.records import entries_of
-from runner.store import Store
+from runner.storage.records import entries_of
+from runner.storage.store import Store
 
 HEAD = '''"""A plugin of a test."""
 from __future__ import annotations

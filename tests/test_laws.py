@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runner.store import Store
+from runner.storage.store import Store
 
 SPEC = """
 title = "t"

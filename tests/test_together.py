@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from runner.records import entries_of
-from runner.store import Store
+from runner.storage.records import entries_of
+from runner.storage.store import Store
 
 PROBE = '''"""A probe of a test."""
 from __future__ import annotations
@@ -238,7 +238,8 @@ def claim_elsewhere(world: Any, count: int) -> Path:
 def test_who_waits_for_another_machine_says_so_and_goes_on_when_it_is_silent(study: Any) -> None:
     """The sign of life beats for a while, then no more."""
     sign = claim_elsewhere(study, 3)
-    first = "from runner import claims, terminal\nclaims.SILENCE = 1.5\nterminal.PATIENCE = 0.3\n"
+    first = "from runner.storage import claims\nfrom runner.telling import terminal\n"
+    first += "claims.SILENCE = 1.5\nterminal.PATIENCE = 0.3\n"
     process = begun(study, first=first)
     try:
         for beat in range(8):
@@ -262,7 +263,7 @@ def ended_with(process: Any) -> Counter[str]:
 
 def test_who_waits_can_be_interrupted(study: Any) -> None:
     claim_elsewhere(study, 3)
-    process = begun(study, first="from runner import terminal\nterminal.PATIENCE = 0.1\n")
+    process = begun(study, first="from runner.telling import terminal\nterminal.PATIENCE = 0.1\n")
     line = ""
     while "waiting for" not in line:
         line = process.stdout.readline()

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runner.codec import Reader
 from runner.errors import RunnerError, StoreError
-from runner.records import LINE_MOST, line_of, log_name
 from runner.registry import Registry
-from runner.store import Store
+from runner.storage.codec import Reader
+from runner.storage.records import LINE_MOST, line_of, log_name
+from runner.storage.store import Store
 
 TYPES = ["points", "fit", "early", "matrix[k=1]", "pair", "value[k=1]", "page", "small", "growing"]
 SLOW = 30  # seconds after which something is said to wait for ever
@@ -187,7 +187,7 @@ def _bomb(name: str) -> bytes:
 def test_a_table_that_grows_or_holds_what_no_table_does_is_refused(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runner.parquet.EXPANDED", 2**24)
+    monkeypatch.setattr("runner.storage.parquet.EXPANDED", 2**24)
     content = _bomb(name)
     assert len(content) < 10**6
     store = Store(tmp_path / ".store")
@@ -423,7 +423,7 @@ def test_a_folder_of_the_store_that_leads_out_is_refused(
 def test_claims_and_signs_of_nobody_stop_no_run(
     studied: Any, outside: Path, how: str, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runner.claims.TORN", 0.5)
+    monkeypatch.setattr("runner.storage.claims.TORN", 0.5)
     folder = studied.artifacts / ".store" / where
     key = known(studied)["page"]["key"]
     lost(studied, "page")

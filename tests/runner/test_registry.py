@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from runner.errors import PluginError, UsageError
-from runner.identity import assign
-from runner.planner import check
+from runner.language.spec import load
+from runner.planning.identity import assign
+from runner.planning.planner import check
 from runner.registry import Registry, Root, find_project, project_roots, use_of
-from runner.spec import load
 
 PROBE = '''
 """Counts."""

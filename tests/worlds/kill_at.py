@@ -103,7 +103,7 @@ def forked(artifacts: str, calls: Path, workers: int, killer: Killer | None) -> 
         with calls.with_suffix(".out").open("w") as said:
             os.dup2(said.fileno(), 1)
             os.dup2(said.fileno(), 2)
-        from runner.cli import cli
+        from runner.commands.cli import cli
 
         if killer is not None:
             killer.arm()
@@ -155,7 +155,10 @@ def kill_later(who: str, child: int, calls: Path, seconds: float) -> None:
 
 
 def main() -> None:
-    for module in ("cli", "session", "codec", "page", "markdown", "account", "loky_pool"):
+    for module in (
+        "commands.cli", "commands.session", "storage.codec", "telling.page", "telling.markdown",
+        "telling.account", "computing.loky_pool",
+    ):  # fmt: skip
         importlib.import_module(f"runner.{module}")
     for module in ("h5py", "pandas", "pyarrow.parquet", "loky"):
         importlib.import_module(module)

@@ -1,0 +1,1 @@
+"""The local store: records of finished nodes, immutable content by digest, and views of it."""
