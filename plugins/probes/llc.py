@@ -69,7 +69,9 @@ class Llc(Probe):
             `plugins/maths/langevin.py`.
     """
 
-    varies: ClassVar[tuple[str, ...]] = ("model", "step_size", "localisation")
+    varies: ClassVar[tuple[str, ...]] = (
+        "model", "step_size", "localisation", "step_factor", "localisation_factor",
+    )  # fmt: skip
     columns: ClassVar[dict[str, str]] = {
         "llc": "local learning coefficient, dimensionless; in mode loss, the mean loss in nats",
         "llc_se": "standard error of llc from chains and autocorrelation, in the unit of llc",
@@ -83,8 +85,8 @@ class Llc(Probe):
         "drift": "|w - w*| / |w*| at the end, mean of chains",
         "reach": "mean over parameters of localiser * (w - w*)^2 at the end; 1 in equilibrium",
         "frozen_tensors": "tensors that the metric keeps at w* (norm zero), count",
-        "step_size": "step size used, in the sampler's unit",
-        "localisation": "localisation strength used, in the sampler's unit",
+        "step_size": "step size used, its factor included, in the sampler's unit",
+        "localisation": "localisation strength used, its factor included, in the sampler's unit",
         "healthy": "whether every rule of health holds",
         "reason": "the rules that failed, with values; empty when healthy",
     }
@@ -103,6 +105,10 @@ class Llc(Probe):
     localisation: Real | None = Field(
         None, ge=0, description="strength gamma of the pull to w*; default by sampler"
     )
+    step_factor: Real = Field(
+        1.0, gt=0, description="factor on the step size: one axis sweeps samplers of any unit"
+    )
+    localisation_factor: Real = Field(1.0, gt=0, description="the same for the localisation")
     localiser: Literal["euclidean", "metric"] | None = Field(
         None,
         description="pull gamma (w - w*), or that over the metric, which is covariant under "
@@ -204,6 +210,12 @@ class Llc(Probe):
             decay=self.decay,
         )
 
+    def strengths(self) -> tuple[float, float]:
+        """Return step size and localisation with defaults and factors applied."""
+        step = STEP_SIZE[self.sampler] if self.step_size is None else self.step_size
+        pull = LOCALISATION[self.sampler] if self.localisation is None else self.localisation
+        return step * self.step_factor, pull * self.localisation_factor
+
     @classmethod
     def schedule(cls, nodes: Sequence[Llc], target: Classification) -> Schedule:
         """Return the schedule of the nodes, whose step sizes and localisations may differ."""
@@ -213,13 +225,10 @@ class Llc(Probe):
         if first.n_beta is None and points < 2:
             raise RunnerError(f"llc: n / ln n needs two data points, not {points}; set n_beta")
         n_beta = first.n_beta if first.n_beta is not None else points / math.log(points)
-        steps = [STEP_SIZE[n.sampler] if n.step_size is None else n.step_size for n in nodes]
-        pulls = [
-            LOCALISATION[n.sampler] if n.localisation is None else n.localisation for n in nodes
-        ]
+        strengths = [node.strengths() for node in nodes]
         return Schedule(
-            step_size=flat.new_tensor(steps),
-            localisation=flat.new_tensor(pulls),
+            step_size=flat.new_tensor([step for step, _ in strengths]),
+            localisation=flat.new_tensor([pull for _, pull in strengths]),
             n_beta=n_beta,
             steps=first.steps,
             burn_in=first.burn_in,

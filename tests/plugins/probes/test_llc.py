@@ -99,6 +99,15 @@ def test_a_cell_has_the_same_row_alone_and_in_any_chunk(trained, sampler):
         assert single.run(model, pairs(), Seed(0), HERE).frame.iloc[0].to_dict() == row
 
 
+def test_factors_multiply_step_size_and_localisation(trained):
+    factored = short(step_factor=2.0, localisation_factor=0.5)
+    plain = short(step_size=2e-5, localisation=50.0)
+    one, other = rows([factored, plain], [trained] * 2)
+    assert one == other
+    assert one["step_size"] == pytest.approx(2e-5)
+    assert one != rows([short()], [trained])[0]
+
+
 def test_row_follows_from_the_definition(trained):
     row = rows([short(step_size=1e-30, steps=4, minibatch=49)], [trained])[0]
     module = SMALL.build().double()
