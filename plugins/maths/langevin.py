@@ -32,9 +32,13 @@ class Target(Protocol):
     points: int
 
     def gradient(
-        self, flat: Tensor, cells: slice, rows: Tensor | None, out: Tensor
+        self, flat: Tensor, cells: Tensor, rows: Tensor | None, out: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Write the gradient at flat (k, P) to out; return loss and accuracy (k,)."""
+        """Write the gradient at flat (k, P) to out; return loss and accuracy (k,).
+
+        `cells` (k,) says which cell each network is of; a cell may come several times, once for
+        each of its chains. `rows` picks the minibatch; None is all the data.
+        """
         ...
 
 
@@ -121,7 +125,7 @@ class Traces:
 
 @dataclass
 class Coefficients:
-    """The three factors of a step, broadcastable to (K, P)."""
+    """The three factors of a step, broadcastable to (K, chains, P)."""
 
     gain: Tensor  # on the gradient
     pull: Tensor  # towards the centre
@@ -130,47 +134,72 @@ class Coefficients:
 
     @classmethod
     def of(cls, rule: Rule, metric: Tensor, schedule: Schedule) -> Coefficients:
-        """Return the factors for metric D, (K, 1) or (K, P)."""
-        step, gamma = schedule.step_size[:, None], schedule.localisation[:, None]
+        """Return the factors for metric D, (K, 1 or chains, 1 or P)."""
+        step, gamma = schedule.step_size[:, None, None], schedule.localisation[:, None, None]
         if rule.metric_localiser:
-            pull = (step / 2 * gamma).expand(-1, 1)
-            stiffness = torch.where(metric > 0, gamma / metric, 0.0)
+            pull, stiffness = step / 2 * gamma, torch.where(metric > 0, gamma / metric, 0.0)
         else:
-            pull, stiffness = step / 2 * gamma * metric, gamma.expand(-1, 1)
+            pull, stiffness = step / 2 * gamma * metric, gamma
         return cls(step / 2 * schedule.n_beta * metric, pull, (step * metric).sqrt(), stiffness)
 
     def advance(
         self, flat: Tensor, center: Tensor, gradient: Tensor, xi: Tensor, at: slice
     ) -> None:
-        """Move the cells `at`, flat (k, P), one step in place with noise (1 or k, P)."""
+        """Move the cells `at`, flat (k, chains, P), one step in place.
+
+        center is (k, 1, P), gradient like flat, noise xi (1 or k, chains, P).
+        """
         flat.lerp_(center, self.pull[at])
         flat.addcmul_(self.gain[at], gradient, value=-1.0)
         flat.addcmul_(self.noise[at], xi)
 
 
 class Draws:
-    """Minibatches and noise of one chain, in order of steps, drawn on the CPU on every device."""
+    """Minibatches and noise of some chains, in order of steps, drawn on the CPU on every device.
+
+    Each chain has its own streams, so what it draws depends on no other chain. Noise is drawn
+    for several steps at a time, in rows padded to a multiple of 16 numbers: the generator works in
+    blocks of 16, and so the numbers do not depend on how many steps are drawn ahead.
+    """
+
+    AHEAD = 1 << 21  # numbers drawn at a time, at most (unless one step needs more)
 
     def __init__(
-        self, seed: Seed, chain: int, sizes: tuple[int, int], streams: Sequence[str] | None
+        self, seed: Seed, chains: range, sizes: tuple[int, int], streams: Sequence[str] | None
     ) -> None:
-        self._minibatch = seed.torch("minibatch", chain)
+        self._minibatch = seed.torch("minibatch", chains.start)
         own = [()] if streams is None else [(stream,) for stream in streams]
-        self._noise = [seed.torch("noise", *stream, chain) for stream in own]
+        self._noise = [[seed.torch("noise", *one, chain) for chain in chains] for one in own]
         self._points, self._batch_size = sizes
+        self._ready: list[Tensor] = []
 
     def rows(self, device: torch.device) -> Tensor | None:
-        """Return the next minibatch, without replacement; None is all the data."""
+        """Return the next minibatch of the first chain, no row twice; None is all the data."""
         if self._batch_size >= self._points:
             return None
         order = torch.randperm(self._points, generator=self._minibatch)
         return order[: self._batch_size].to(device)
 
     def noise(self, like: Tensor) -> Tensor:
-        """Return the next standard normal vector of all cells, (1, P), or of each, (K, P)."""
-        size = like.shape[1]
-        xi = [torch.randn(size, generator=source, dtype=like.dtype) for source in self._noise]
-        return torch.stack(xi).to(like.device)
+        """Return the next standard normal vectors, (1, chains, P), or of each cell (K, chains, P).
+
+        `like` is (..., P); it says the number type, the device and P.
+        """
+        if not self._ready:
+            self._ready = list(self._drawn(like).unbind(2))[::-1]
+        return self._ready.pop()
+
+    def _drawn(self, like: Tensor) -> Tensor:
+        """Return noise for some steps to come, (1 or K, chains, steps, P)."""
+        size = like.shape[-1]
+        padded = -(-size // 16) * 16
+        rows, chains = len(self._noise), len(self._noise[0])
+        ahead = max(1, self.AHEAD // (rows * chains * padded))
+        xi = torch.empty(rows, chains, ahead, padded, dtype=like.dtype)
+        for row, sources in zip(xi, self._noise, strict=True):
+            for part, source in zip(row, sources, strict=True):
+                part.normal_(generator=source)
+        return xi[..., :size].to(like.device)
 
 
 def names(center: Tensor) -> list[str]:
@@ -196,51 +225,100 @@ def sample(
     """Run the chains from center (K, P) and return their traces.
 
     `curvature` (K, P) is what psgld and rsgld know at w*. Cells share their noise, unless `streams`
-    names one for each. `chunk` cells are evaluated at a time,
-    for memory; it does not change a number.
+    names one for each. `chunk` networks are evaluated at a time, for memory; it does not change a
+    number. Chains that share their data, because the minibatch is all of it, are networks of one
+    computation; else one chain runs after the other.
     """
     cells, total = len(center), schedule.burn_in + schedule.steps
-    slices = [slice(at, min(at + chunk, cells)) for at in range(0, cells, chunk)]
-    gradient = torch.empty_like(center[:chunk])
-    loss = center.new_empty(total, schedule.chains, cells)
+    loss = center.new_empty(total, cells, schedule.chains)
     accuracy = torch.empty_like(loss)
     reach, drift = torch.zeros_like(center[:, 0]), torch.zeros_like(center[:, 0])
-    for chain in range(schedule.chains):
-        draws = Draws(seed, chain, (target.points, schedule.batch_size), streams)
-        running = curvature.clone() if rule.sampler == "psgld" else curvature
-        metric = rule.metric(layout, center, running)
-        factors = Coefficients.of(rule, metric, schedule)
-        flat = center.clone()
+    together = schedule.chains if schedule.batch_size >= target.points else 1
+    slices = _slices(cells, max(1, chunk // together))
+    for start in range(0, schedule.chains, together):
+        chains = range(start, start + together)
+        chain = _Chains(
+            target, layout, center[:, None], rule, schedule, curvature, together, slices
+        )
+        draws = Draws(seed, chains, (target.points, schedule.batch_size), streams)
         for step in range(total):
             rows, xi = draws.rows(center.device), draws.noise(center)
-            adapting = rule.sampler == "psgld" and step < schedule.burn_in
-            for at in slices:
-                out = gradient[: at.stop - at.start]
-                loss[step, chain, at], accuracy[step, chain, at] = target.gradient(
-                    flat[at], at, rows, out
-                )
-                if adapting:
-                    running[at].mul_(rule.decay).addcmul_(out, out, value=1 - rule.decay)
-                factors.advance(flat[at], center[at], out, xi if streams is None else xi[at], at)
-            if adapting:
-                metric = rule.metric(layout, center, running)
-                factors = Coefficients.of(rule, metric, schedule)
+            here = (step, slice(None), slice(chains.start, chains.stop))
+            chain.step(rows, xi, step < schedule.burn_in, loss[here], accuracy[here])
             if progress:
-                progress(chain * total + step + 1, schedule.chains * total)
-        reach += _reach(flat - center, factors.stiffness, metric) / schedule.chains
-        drift += (flat - center).norm(dim=1) / center.norm(dim=1) / schedule.chains
+                progress(start * total + (step + 1) * together, schedule.chains * total)
+        reach += chain.reach().sum(1) / schedule.chains
+        drift += chain.drift().sum(1) / schedule.chains
     kept = slice(schedule.burn_in, None)
     return Traces(
-        loss[kept].permute(2, 1, 0).contiguous(), accuracy[kept].permute(2, 1, 0).contiguous(),
+        loss[kept].permute(1, 2, 0).contiguous(), accuracy[kept].permute(1, 2, 0).contiguous(),
         reach, drift,
-        _frozen(layout, metric, center),
+        _frozen(layout, chain.metric[:, 0], center),
     )  # fmt: skip
 
 
-def _reach(moved: Tensor, stiffness: Tensor, metric: Tensor) -> Tensor:
-    free = (metric > 0).expand_as(moved)
-    energy = (stiffness * moved.square()).masked_fill(~free, 0.0)
-    return energy.sum(1) / free.sum(1).clamp(min=1)
+def _slices(count: int, width: int) -> list[slice]:
+    return [slice(at, min(at + width, count)) for at in range(0, count, width)]
+
+
+@dataclass
+class _Chains:
+    """Some chains of every cell, which see the same data: weights (K, chains, P)."""
+
+    target: Target
+    layout: Layout
+    center: Tensor  # (K, 1, P)
+    rule: Rule
+    schedule: Schedule
+    curvature: Tensor | None
+    count: int
+    slices: list[slice]  # the cells evaluated at a time
+
+    def __post_init__(self) -> None:
+        self.flat = self.center.repeat(1, self.count, 1)
+        self.gradient = torch.empty_like(self.flat[self.slices[0]])
+        every = torch.arange(len(self.center), device=self.center.device)
+        self.cells = [every[at].repeat_interleave(self.count) for at in self.slices]
+        self.running = self.curvature
+        if self.curvature is not None and self.rule.sampler == "psgld":
+            self.running = self.curvature.repeat_interleave(self.count, 0)  # each chain has its own
+        self.measure()
+
+    def measure(self) -> None:
+        """Take the metric, and the factors of a step, from what is known now."""
+        metric = self.rule.metric(self.layout, self.center[:, 0], self.running)
+        self.metric = metric.unflatten(0, (len(self.center), -1))
+        self.factors = Coefficients.of(self.rule, self.metric, self.schedule)
+
+    def step(
+        self, rows: Tensor | None, xi: Tensor, burning: bool, loss: Tensor, accuracy: Tensor
+    ) -> None:
+        """Move every chain one step; write its loss and accuracy before it, (K, chains)."""
+        adapting = burning and self.rule.sampler == "psgld"
+        for at, cells in zip(self.slices, self.cells, strict=True):
+            flat = self.flat[at]
+            out = self.gradient[: len(flat)]
+            shape = flat.shape[:2]
+            values = self.target.gradient(flat.flatten(0, 1), cells, rows, out.flatten(0, 1))
+            loss[at], accuracy[at] = (value.view(shape) for value in values)
+            if adapting:
+                seen = self.running.view_as(self.flat)[at]
+                seen.mul_(self.rule.decay).addcmul_(out, out, value=1 - self.rule.decay)
+            noise = xi if len(xi) == 1 else xi[at]
+            self.factors.advance(flat, self.center[at], out, noise, at)
+        if adapting:
+            self.measure()
+
+    def reach(self) -> Tensor:
+        """Return the mean over free entries of Lambda (w - w*)^2, (K, chains)."""
+        moved = self.flat - self.center
+        free = (self.metric > 0).expand_as(moved)
+        energy = (self.factors.stiffness * moved.square()).masked_fill(~free, 0.0)
+        return energy.sum(2) / free.sum(2).clamp(min=1)
+
+    def drift(self) -> Tensor:
+        """Return |w - w*| / |w*|, (K, chains)."""
+        return (self.flat - self.center).norm(dim=2) / self.center.norm(dim=2)
 
 
 def _frozen(layout: Layout, metric: Tensor, center: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ from torch.nn import functional as F
 
 from runner.types import Network, Split
 
+Cells = slice | Tensor  # which networks of a stack; indices may name one several times
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -77,11 +79,11 @@ class Stack:
         flat = torch.stack(rows).to(device)
         return cls(module.to(flat.dtype), layout, flat, buffers)
 
-    def logits(self, flat: Tensor, x: Tensor, cells: slice = slice(None)) -> Tensor:
+    def logits(self, flat: Tensor, x: Tensor, cells: Cells = slice(None)) -> Tensor:
         """Return (k, B, C): parameters flat (k, P) of the networks `cells`, shared inputs x."""
         return forward(self.module, self.layout.views(flat) | self.buffers_of(cells), x)
 
-    def buffers_of(self, cells: slice) -> dict[str, Tensor]:
+    def buffers_of(self, cells: Cells) -> dict[str, Tensor]:
         """Return the buffers of some networks."""
         return {name: value[cells] for name, value in self.buffers.items()}
 
@@ -115,7 +117,7 @@ class Classification:
             self.classes = stack.logits(stack.flat[:1], self.x[:1], slice(0, 1)).shape[-1]
 
     def gradient(
-        self, flat: Tensor, cells: slice, rows: Tensor | None, out: Tensor
+        self, flat: Tensor, cells: Cells, rows: Tensor | None, out: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Write the gradient (k, P) at `flat` to `out`; return loss and accuracy, (k,) each.
 
@@ -133,7 +135,7 @@ class Classification:
         return loss.detach(), hits(logits.detach(), y).mean(1)
 
     @torch.no_grad()
-    def exact(self, flat: Tensor, cells: slice, rows: int = 2048) -> tuple[Tensor, Tensor]:
+    def exact(self, flat: Tensor, cells: Cells, rows: int = 2048) -> tuple[Tensor, Tensor]:
         """Return loss and accuracy over every data point, summed in double precision, (k,)."""
         loss = torch.zeros(len(flat), dtype=torch.float64, device=flat.device)
         right = torch.zeros_like(loss)

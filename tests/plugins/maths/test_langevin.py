@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from plugins.maths.langevin import Rule, Schedule, names, sample
+from plugins.maths.langevin import Draws, Rule, Schedule, names, sample
 from plugins.maths.stacked import Layout
 from runner.types import Seed
 
@@ -82,7 +82,7 @@ def reference(rule, center, curvature, *, target, plan, seed, sizes):
                 out = torch.empty(1, len(w), dtype=w.dtype)
                 value, _ = target.gradient(w[None], slice(cell, cell + 1), None, out)
                 g = out[0]
-                xi = torch.randn(len(w), generator=noise, dtype=w.dtype)
+                xi = torch.randn(16, generator=noise, dtype=w.dtype)[: len(w)]  # rows of 16
                 if step >= plan.burn_in:
                     loss[cell, chain, step - plan.burn_in] = value[0]
                 moved = []
@@ -156,6 +156,36 @@ def test_chunks_change_no_bit(rule):
     assert torch.equal(one.loss, two.loss)
     assert torch.equal(one.drift, two.drift)
     assert torch.equal(one.reach, two.reach)
+
+
+@pytest.mark.parametrize("size", [16, 35])
+def test_noise_does_not_depend_on_how_much_is_drawn_ahead_nor_on_other_chains(size, monkeypatch):
+    like = torch.zeros(1, size)
+
+    def drawn(chains: range, ahead: int) -> torch.Tensor:
+        monkeypatch.setattr(Draws, "AHEAD", ahead)
+        draws = Draws(Seed(3), chains, (10, 10), None)
+        return torch.stack([draws.noise(like) for _ in range(7)], dim=2)  # (1, chains, 7, size)
+
+    together = drawn(range(3), 3 * 48 * 4)
+    assert torch.equal(drawn(range(3), 1), together)
+    assert torch.equal(drawn(range(1, 2), 48), together[:, 1:2])
+    if size % 16 == 0:
+        plain = torch.randn(size, generator=Seed(3).torch("noise", 0))
+        assert torch.equal(together[0, 0, 0], plain)
+
+
+@pytest.mark.parametrize("rule", RULES[:5], ids=lambda rule: rule.sampler)
+def test_chains_computed_together_are_those_computed_one_by_one(rule):
+    """All the data in a minibatch: one computation. One row less: chain after chain."""
+    sizes, center, target, v, plan = world()
+    values = {"rule": rule, "seed": Seed(5), "curvature": v, "chunk": 4}
+    apart = Schedule(**(vars(plan) | {"batch_size": target.points - 1}))
+    one = sample(target, layout(*sizes), center, schedule=plan, **values)
+    two = sample(target, layout(*sizes), center, schedule=apart, **values)
+    assert torch.equal(one.loss, two.loss)
+    torch.testing.assert_close(one.reach, two.reach, rtol=1e-12, atol=0.0)
+    torch.testing.assert_close(one.drift, two.drift, rtol=1e-12, atol=0.0)
 
 
 class Rescaled(Quadratic):
