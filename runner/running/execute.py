@@ -10,9 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.computing.compute import Workshop, as_done, verdict_of
+from runner.computing.compute import Workshop
 from runner.computing.contents import Contents
 from runner.computing.parcels import Group, handed
+from runner.computing.results import as_done, verdict_of
 from runner.computing.work import Done
 from runner.errors import Failure, StoreReadOnlyError
 from runner.planning.plan import Node, Plan

@@ -11,10 +11,11 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runner.computing.compute import FULL, as_done
+from runner.computing.batch import FULL
 from runner.computing.contents import Contents
 from runner.computing.executors import Place, Pool, PoolError, WorkerLost, open_pool, settled
 from runner.computing.parcels import Group, Pace, groups, identified, parcel
+from runner.computing.results import as_done
 from runner.computing.work import Done, Parcel
 from runner.errors import Failure
 from runner.planning.plan import Node, sources

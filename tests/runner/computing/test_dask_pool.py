@@ -57,7 +57,7 @@ def opened(text: str, place: Place, told: list[str] | None = None) -> DaskPool:
 
 def submit(pool: DaskPool, use: str, threads: int = 1) -> Any:
     """Submit as the loop does: when there is room."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not pool.room(threads):
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -94,7 +94,7 @@ def own(place: Place) -> DaskPool:
 
 
 def both_there(pool: DaskPool) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(pool.roster.hands) < 2:
         pool.room(1)  # raises what is wrong
         assert time.monotonic() < deadline
