@@ -1,0 +1,124 @@
+"""Which step size and localisation of a sampler may be believed: healthy, and flat in the step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from plugins.maths.views import check_columns, check_unique
+
+VALUES = ("llc", "llc_se", "ess", "healthy", "step_size", "localisation")
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A sweep of P localisations by S step sizes, in ascending order, over R repeats.
+
+    A repeat is one combination of the further axes (task, seed). What a table lacks is unhealthy.
+    """
+
+    steps: NDArray[np.float64]  # (S,) labels of the columns
+    pulls: NDArray[np.float64]  # (P,) labels of the rows
+    values: dict[str, NDArray[np.float64]]  # each (P, S, R)
+    healthy: NDArray[np.bool_]  # (P, S) in every repeat
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, step: str, pull: str, repeats: Sequence[str]) -> Survey:
+        """Lay a table with one row for each setting and repeat out as a survey.
+
+        Raises: ValueError for a missing column, no rows, or two rows of one setting and repeat.
+        """
+        names = {name: name for name in VALUES} | {"step": step, "pull": pull}
+        check_columns(frame, **names, **{f"repeats[{i}]": name for i, name in enumerate(repeats)})
+        if frame.empty:
+            raise ValueError("the table has no rows: there is nothing to recommend from")
+        keys = [pull, step, *repeats]
+        check_unique(frame, keys, "Name the columns that tell them apart as `repeats`.")
+        indexed = frame.set_index(keys)[list(VALUES)].astype(np.float64)
+        pulls, steps = (np.sort(frame[name].unique()) for name in (pull, step))
+        others = list(dict.fromkeys(zip(*(frame[name] for name in repeats), strict=True))) or [()]
+        cells = [(p, s, *other) for p in pulls for s in steps for other in others]
+        full = indexed.reindex(pd.MultiIndex.from_tuples(cells, names=keys))
+        shape = (len(pulls), len(steps), len(others))
+        values = {name: full[name].to_numpy().reshape(shape) for name in VALUES}
+        return cls(steps, pulls, values, (values["healthy"] == 1).all(2))
+
+    def flat(self, tolerance: float) -> NDArray[np.bool_]:
+        """Return which settings are healthy and agree with both neighbours in the step, (P, S).
+
+        Neighbours agree when they are healthy too and no repeat's llc differs by more than
+        `tolerance` combined standard errors. The ends of the sweep have one neighbour and are not
+        known to be flat.
+        """
+        llc, error = self.values["llc"], self.values["llc_se"]
+        apart = np.abs(np.diff(llc, axis=1))
+        combined = np.hypot(error[:, 1:], error[:, :-1])
+        agree = (apart <= tolerance * combined).all(2)
+        agree &= self.healthy[:, 1:] & self.healthy[:, :-1]
+        found = np.zeros_like(self.healthy)
+        found[:, 1:-1] = agree[:, 1:] & agree[:, :-1]
+        return found
+
+    def choose(self, among: NDArray[np.bool_]) -> tuple[int, int] | None:
+        """Return the setting with the weakest localisation and there the largest step, or None."""
+        rows, columns = np.nonzero(among)
+        if not len(rows):
+            return None
+        row = int(rows.min())
+        return row, int(columns[rows == row].max())
+
+    def at(self, name: str, place: tuple[int, int]) -> NDArray[np.float64]:
+        """Return a column's values in all repeats at a setting, (R,)."""
+        found: NDArray[np.float64] = self.values[name][place]
+        return found
+
+
+def recommendation(survey: Survey, tolerance: float) -> dict[str, Any]:
+    """Return the recommended setting, how it came to be, and how the setting in use (1, 1) does.
+
+    Flat settings come first, then healthy ones; without either the numbers are nan.
+    """
+    flat = survey.flat(tolerance)
+    place = survey.choose(flat)
+    is_flat = place is not None
+    place = place if is_flat else survey.choose(survey.healthy)
+    counts = f"{flat.sum()} flat, {survey.healthy.sum()} healthy of {flat.size} settings"
+    if place is None:
+        nothing = dict.fromkeys(
+            ("step_size", "localisation", "step_factor", "localisation_factor"), np.nan
+        )
+        found = nothing | {"llc_least": np.nan, "llc_most": np.nan, "ess": np.nan}
+        reason = f"none: no setting is healthy in every repeat ({counts})"
+    else:
+        llc = survey.at("llc", place)
+        found = {
+            "step_size": _rounded(survey.at("step_size", place)[0]),
+            "localisation": _rounded(survey.at("localisation", place)[0]),
+            "step_factor": float(survey.steps[place[1]]),
+            "localisation_factor": float(survey.pulls[place[0]]),
+            "llc_least": float(llc.min()),
+            "llc_most": float(llc.max()),
+            "ess": float(survey.at("ess", place).min()),
+        }
+        kind = "flat" if is_flat else "healthy, though none is flat"
+        reason = f"largest step at the weakest localisation that is {kind} ({counts})"
+    used = np.outer(np.isclose(survey.pulls, 1.0), np.isclose(survey.steps, 1.0))
+    return found | {
+        "flat": is_flat,
+        "in_use_healthy": bool((used & survey.healthy).any()),
+        "in_use_flat": bool((used & flat).any()),
+        "settings": int(flat.size),
+        "healthy_settings": int(survey.healthy.sum()),
+        "flat_settings": int(flat.sum()),
+        "reason": reason,
+    }
+
+
+def _rounded(value: float) -> float:
+    """Return a setting in two digits: a grid of factors of three knows no more."""
+    return float(f"{value:.2g}")
