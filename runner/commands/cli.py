@@ -250,23 +250,12 @@ def _prepared(specs: Sequence[Path], keyed: bool = True, **wish: Any) -> list[Jo
 
 
 def _files(specs: Sequence[Path]) -> list[Path]:
-    files = []
-    for path in specs:
-        try:
-            is_folder = path.is_dir()
-        except OSError as error:
-            _fail(UsageError(f"{path}: cannot be looked at ({error.strerror}); check its rights"))
-        if is_folder:
-            found = sorted(path.rglob("*.toml"))
-            if not found:
-                _fail(UsageError(f"{path}: no *.toml below this folder"))
-            files += found
-        else:
-            files.append(path)
-    once: dict[Path, Path] = {}
-    for file in files:
-        once.setdefault(file.resolve(), file)
-    return list(once.values())
+    from runner.language.files import spec_files
+
+    try:
+        return spec_files(specs)
+    except UsageError as error:
+        _fail(error)
 
 
 def _print_problems(error: SpecError, path: Path) -> None:

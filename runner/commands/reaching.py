@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from runner.errors import SpecError, UsageError, listed
+from runner.language.files import spec_files
 from runner.language.layers import profile_names
 from runner.registry import find_project
 from runner.running.journey import Journey, Wish, prepare
@@ -22,20 +23,6 @@ def project_specs(start: Path) -> tuple[Path, ...]:
     return (folder,) if folder.is_dir() else ()
 
 
-def files_of(paths: Iterable[Path]) -> list[Path]:
-    """Return spec files, those below folders too.
-
-    Raises: UsageError where a folder holds none.
-    """
-    files: list[Path] = []
-    for path in paths:
-        found = sorted(path.rglob("*.toml")) if path.is_dir() else [path]
-        if not found:
-            raise UsageError(f"{path}: no *.toml below this folder")
-        files += found
-    return list(dict.fromkeys(files))
-
-
 def journeys(
     paths: Iterable[Path], profiles: Sequence[str], artifacts: Path | None
 ) -> Iterator[Journey]:
@@ -44,7 +31,7 @@ def journeys(
     Raises: PluginError and UsageError where one cannot be planned, or no spec has a profile that
     was named.
     """
-    files = files_of(paths)
+    files = spec_files(paths)
     there = {file: _told(file, partial(profile_names, file)) for file in files}
     known = {name for names in there.values() for name in names}
     if missing := [name for name in profiles if name not in known]:
@@ -60,7 +47,7 @@ def planned(paths: Iterable[Path], profile: str | None, artifacts: Path | None) 
 
     Raises: PluginError and UsageError where one cannot be planned.
     """
-    wishes = [Wish(file, profile, artifacts=artifacts) for file in files_of(paths)]
+    wishes = [Wish(file, profile, artifacts=artifacts) for file in spec_files(paths)]
     return [_told(wish.path, partial(prepare, wish)) for wish in wishes]
 
 
