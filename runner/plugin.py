@@ -58,6 +58,13 @@ class Plugin(BaseModel):
         """Return how many nodes one `run_batch` call may hold (memory is the usual reason)."""
         return 64
 
+    def work(self) -> float:
+        """Return how much work a node is, above 0, in a unit of the plugin's own.
+
+        What nodes with other parameters took is scaled by it where a plan estimates time.
+        """
+        return 1.0
+
     def check_parameters(self) -> str | None:
         """Return what is wrong with the parameters together, or None. Imports nothing heavy."""
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 from collections import Counter
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runner.planning.plan import Node, Plan, Planned
+from runner.plugin import Plugin
 from runner.running.select import Choice, needed
 from runner.storage.records import Record
 from runner.storage.store import Store
@@ -67,9 +69,10 @@ def _past(store: Store, wanted: Iterable[str]) -> dict[str, list[Record]]:
 
 
 def _estimate(planned: Planned, nodes: list[Node], past: list[Record]) -> Estimate | None:
-    """Return the median of what the most alike past nodes took, times the number of nodes.
+    """Return the median rate of the most alike past nodes, times the work of the missing ones.
 
-    Nodes are alike in their parameters; those that vary along the step's axes do not count.
+    Nodes are alike in their parameters; those that vary along the step's axes do not count. Where
+    the others differ, the plugin says by how much that changes the work.
     """
     if not past:
         return None
@@ -78,9 +81,17 @@ def _estimate(planned: Planned, nodes: list[Node], past: list[Record]) -> Estima
     unlike = [(_differing(wanted, _flat(record["parameters"], free)), record) for record in past]
     least = min(len(names) for names, _ in unlike)
     nearest = [(names, record) for names, record in unlike if len(names) == least]
-    seconds = statistics.median(record["seconds"] for _, record in nearest)
+    rate = statistics.median(r["seconds"] / _work(nodes[0].plugin, r) for _, r in nearest)
     common = Counter(names for names, _ in nearest).most_common(1)[0][0]
-    return Estimate(len(nodes), seconds * len(nodes), common)
+    return Estimate(len(nodes), rate * sum(node.plugin.work() for node in nodes), common)
+
+
+def _work(like: Plugin, record: Record) -> float:
+    """Return how much work a past node was; as much as `like`, where its plugin was another."""
+    try:
+        return type(like).model_validate_json(json.dumps(record["parameters"])).work()
+    except ValueError:
+        return like.work()
 
 
 def _flat(values: Mapping[str, Any], free: set[str], prefix: str = "") -> dict[str, Any]:

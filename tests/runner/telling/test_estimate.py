@@ -87,6 +87,20 @@ def test_of_unlike_nodes_the_least_unlike_count_and_it_is_said_in_what(
     assert judged(plan, store)["value"] == Estimate(4, 28.0)
 
 
+def test_what_unlike_nodes_took_is_scaled_by_the_work_that_their_plugin_tells(
+    plan: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = next(iter(plan.steps["value"].nodes.values()))  # k is 1 to 4: a work of 10 for all
+    monkeypatch.setattr(type(node.plugin), "work", lambda self: (1 + self.a) * self.k / 2)
+    remember(store, plan, "value", [6.0], a=5.0, k=4)  # a work of 12: 0.5 s each
+    assert judged(plan, store)["value"] == Estimate(4, 5.0, ("a",))
+
+
+def test_a_past_node_of_another_form_counts_as_an_equal_one(plan: Any, store: Store) -> None:
+    remember(store, plan, "value", [3.0], was_once=7)
+    assert judged(plan, store)["value"] == Estimate(4, 12.0, ("was_once",))
+
+
 def test_other_plugins_do_not_count(plan: Any, store: Store) -> None:
     remember(store, plan, "fails", [3.0])
     assert judged(plan, store) == {"value": None, "fails": Estimate(4, 12.0)}
