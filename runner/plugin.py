@@ -39,7 +39,8 @@ class Plugin(BaseModel):
 
     Class attributes a plugin may set:
         persist: False for a cheap step that is recomputed where needed and never written.
-        varies: parameters and ports that may differ between the nodes of one `run_batch` call.
+        varies: parameters and ports, the seed's too, that may differ between the nodes of one
+            `run_batch` call.
         columns: name -> meaning (with unit) of the columns of its table, for `show` and `validate`.
         modules: dotted names of project modules that `run` reaches only through strings.
     """

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from runner.plugin import FAMILIES, Plugin, signature
 from runner.registry import Registry, Root
-from runner.types import Table, Trained
+from runner.types import Seed, Table, Trained
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
 REGISTRY = Registry([Root("plugins", PLUGINS)])
@@ -144,7 +144,7 @@ def test_its_table_declares_its_columns(plugin: type[Plugin]) -> None:
 
 
 def test_what_varies_is_there_and_a_batch_can_be_run(plugin: type[Plugin]) -> None:
-    own = {*plugin.model_fields, *signature(plugin).references}
+    own = {*plugin.model_fields, *signature(plugin).references, signature(plugin).port_of(Seed)}
     assert set(plugin.varies) <= own
     assert bool(plugin.varies) == hasattr(plugin, "run_batch")
 

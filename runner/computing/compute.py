@@ -162,6 +162,8 @@ class Workshop:
             else:
                 ports[name] = self._inputs.value(first.ports[name], parcel.device, parcel.threads)
         ports |= self._injected(first, parcel.device, parcel.threads, len(parcel.works))
+        if (port := signature(cls).port_of(Seed)) in cls.varies:
+            ports[str(port)] = [Seed(work.seed or 0) for work in parcel.works]
         run_batch = cls.run_batch  # type: ignore[attr-defined]  # the planner saw that it is there
         results: Iterator[Any] = run_batch([work.plugin for work in parcel.works], **ports)
         return results

@@ -15,8 +15,9 @@ from runner.computing.work import Fresh, Gathered, Parcel, Source, Stacked, Stor
 from runner.key import digest
 from runner.planning.identity import identity
 from runner.planning.plan import Binding, Node, One, Part, Plan, Rows, Stack
+from runner.plugin import signature
 from runner.storage.records import Record
-from runner.types import Json
+from runner.types import Json, Seed
 
 BUNDLE = 0.2  # seconds of work that quick nodes are handed over for
 OVERHEAD = 0.0005  # seconds that any node takes
@@ -79,7 +80,8 @@ def _chunks(nodes: list[Node]) -> Iterator[list[Node]]:
         parameters = node.plugin.model_dump(mode="json")
         fixed = {k: v for k, v in parameters.items() if k not in varies}
         ports = {k: identity(b) for k, b in node.ports.items() if k not in varies}
-        alike.setdefault(digest([fixed, ports, node.seed]), []).append(node)
+        seed = None if signature(type(node.plugin)).port_of(Seed) in varies else node.seed
+        alike.setdefault(digest([fixed, ports, seed]), []).append(node)
     for members in alike.values():
         size = max(1, members[0].plugin.batch_size())
         for start in range(0, len(members), size):

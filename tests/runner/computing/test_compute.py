@@ -114,6 +114,43 @@ def test_a_node_that_raises_fails_with_its_own_words_and_its_mates_are_stored(wo
     assert world.calls() == ["batch [2]"]
 
 
+SEEDED = (
+    HEAD
+    + '''
+class Seeded(Probe):
+    """Draws for many at once."""
+    varies: ClassVar[tuple[str, ...]] = VARIES
+    columns: ClassVar[dict[str, str]] = {"value": "the seed"}
+
+    def run(self, seed: Seed) -> Table:
+        return next(self.run_batch([self], [seed] if "seed" in self.varies else seed))
+
+    @classmethod
+    def run_batch(cls, nodes, seed) -> Iterator[Table]:
+        seeds = seed if isinstance(seed, list) else [seed] * len(nodes)
+        note(f"batch {[int(one) for one in seeds]}")
+        for one in seeds:
+            yield Table({"value": [int(one)]})
+'''
+)
+
+
+@pytest.mark.parametrize(
+    ("varies", "calls"), [('("seed",)', ["batch [4, 5]"]), ("()", ["batch [4]", "batch [5]"])]
+)
+def test_seeds_share_a_batch_where_the_plugin_says_so(
+    world: Any, varies: str, calls: list[str]
+) -> None:
+    world.plugin("probes/seeded", SEEDED.replace("VARIES", varies))
+    text = 'title = "t"\naxes.s = [4, 5]\n[probes.seeded]\nuse = "seeded"\nseed = "$s"\n'
+    assert world.cli("run", world.spec(text), "-n", 1).code == 0
+    assert world.calls() == calls
+    found = {
+        label: r["outputs"]["columns"]["value"]["values"] for label, r in records(world).items()
+    }
+    assert found == {"seeded[s=4]": [4], "seeded[s=5]": [5]}
+
+
 @pytest.mark.parametrize("body", ["yield from [Table({'value': [n.k]}) for n in nodes[1:]]",
                                   "yield from [Table({'value': [n.k]}) for n in [*nodes] * 2]",
                                   "yield from ()"])  # fmt: skip
