@@ -37,7 +37,8 @@ class Target(Protocol):
         """Write the gradient at flat (k, P) to out; return loss and accuracy (k,).
 
         `cells` (k,) says which cell each network is of; a cell may come several times, once for
-        each of its chains. `rows` picks the minibatch; None is all the data.
+        each of its chains. `rows` (on the CPU) picks the minibatch; None is all the data. The
+        networks of one minibatch are asked for one after the other, with the same `rows` object.
         """
         ...
 
@@ -125,11 +126,15 @@ class Traces:
 
 @dataclass
 class Coefficients:
-    """The three factors of a step, broadcastable to (K, chains, P)."""
+    """The factors of a step, broadcastable to (K, chains, P).
 
-    gain: Tensor  # on the gradient
-    pull: Tensor  # towards the centre
-    noise: Tensor
+    With s = sqrt(e D) the step is w <- w + pull (w* - w) + s (xi - heat s g): one factor as large
+    as the weights is read instead of two.
+    """
+
+    pull: Tensor  # towards the centre: (e / 2) D Lambda
+    noise: Tensor  # s
+    heat: float  # n*beta / 2
     stiffness: Tensor  # Lambda, for the reach
 
     @classmethod
@@ -140,18 +145,18 @@ class Coefficients:
             pull, stiffness = step / 2 * gamma, torch.where(metric > 0, gamma / metric, 0.0)
         else:
             pull, stiffness = step / 2 * gamma * metric, gamma
-        return cls(step / 2 * schedule.n_beta * metric, pull, (step * metric).sqrt(), stiffness)
+        return cls(pull, (step * metric).sqrt(), schedule.n_beta / 2, stiffness)
 
     def advance(
         self, flat: Tensor, center: Tensor, gradient: Tensor, xi: Tensor, at: slice
     ) -> None:
         """Move the cells `at`, flat (k, chains, P), one step in place.
 
-        center is (k, 1, P), gradient like flat, noise xi (1 or k, chains, P).
+        center is (k, 1, P), gradient like flat, which is used up, noise xi (1 or k, chains, P).
         """
-        flat.lerp_(center, self.pull[at])
-        flat.addcmul_(self.gain[at], gradient, value=-1.0)
-        flat.addcmul_(self.noise[at], xi)
+        noise = self.noise[at]
+        torch.addcmul(xi, noise, gradient, value=-self.heat, out=gradient)
+        flat.lerp_(center, self.pull[at]).addcmul_(noise, gradient)
 
 
 class Draws:
@@ -173,12 +178,15 @@ class Draws:
         self._points, self._batch_size = sizes
         self._ready: list[Tensor] = []
 
-    def rows(self, device: torch.device) -> Tensor | None:
-        """Return the next minibatch of the first chain, no row twice; None is all the data."""
+    def rows(self) -> Tensor | None:
+        """Return the next minibatch of the first chain, no row twice; None is all the data.
+
+        It stays on the CPU, where tables are made of it without waiting for a device.
+        """
         if self._batch_size >= self._points:
             return None
         order = torch.randperm(self._points, generator=self._minibatch)
-        return order[: self._batch_size].to(device)
+        return order[: self._batch_size]
 
     def noise(self, like: Tensor) -> Tensor:
         """Return the next standard normal vectors, (1, chains, P), or of each cell (K, chains, P).
@@ -242,7 +250,7 @@ def sample(
         )
         draws = Draws(seed, chains, (target.points, schedule.batch_size), streams)
         for step in range(total):
-            rows, xi = draws.rows(center.device), draws.noise(center)
+            rows, xi = draws.rows(), draws.noise(center)
             here = (step, slice(None), slice(chains.start, chains.stop))
             chain.step(rows, xi, step < schedule.burn_in, loss[here], accuracy[here])
             if progress:

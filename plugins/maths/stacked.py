@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -103,11 +104,52 @@ def mapped(module: nn.Module, weights: Mapping[str, Tensor], x: Tensor) -> Tenso
     return vmap(lambda one: functional_call(module, one, (x,)))(dict(weights))
 
 
-class Classification:
-    """Mean cross-entropy in nats of K stacked networks on one labelled split."""
+@runtime_checkable
+class OwnGradient(Protocol):
+    """A module that writes out the gradient of its cross-entropy instead of leaving it to autograd.
 
-    def __init__(self, stack: Stack, data: Split, device: str = "cpu") -> None:
+    `prepared` makes of a minibatch's inputs (on the CPU) what all networks share, on `device`;
+    `gradient_stacked` fills `gradients`, views that start at zero, and returns the mean loss and
+    the accuracy (K,). `operands` is the type in which matrices are multiplied, None the weights'.
+    """
+
+    def prepared(self, x: Tensor, device: torch.device) -> Any: ...
+
+    def gradient_stacked(
+        self,
+        weights: Mapping[str, Tensor],
+        gradients: Mapping[str, Tensor],
+        shared: Any,
+        y: Tensor,
+        operands: torch.dtype | None,
+    ) -> tuple[Tensor, Tensor]: ...
+
+
+class Classification:
+    """Mean cross-entropy in nats of K stacked networks on one labelled split.
+
+    `operands` is the type in which matrices are multiplied for the gradient, and for the loss
+    returned with it (None: that of the weights); only a module with a gradient of its own takes
+    one. The exact loss is always computed in the type of the weights.
+
+    Raises: ValueError when `operands` is given and the module has no gradient of its own.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        data: Split,
+        device: str = "cpu",
+        operands: torch.dtype | None = None,
+    ) -> None:
         self.stack = stack
+        self.operands = operands
+        module = stack.module
+        self.own = module if isinstance(module, OwnGradient) else None
+        if operands is not None and self.own is None:
+            raise ValueError(f"{type(module).__name__} has no stacked gradient of its own")
+        self._host = torch.as_tensor(data["x"]).cpu()
+        self._shared: tuple[Tensor | None, Any, Tensor] | None = None
         self.x = torch.as_tensor(data["x"], device=device)
         if self.x.is_floating_point():
             self.x = self.x.to(stack.flat.dtype)
@@ -123,6 +165,13 @@ class Classification:
 
         `rows` picks the minibatch, shared by the networks; None takes every data point.
         """
+        if self.own is not None:
+            shared, y = self._minibatch(self.own, rows)
+            layout = self.stack.layout
+            weights = layout.views(flat) | self.stack.buffers_of(cells)
+            with torch.no_grad():
+                gradients = layout.views(out.zero_())
+                return self.own.gradient_stacked(weights, gradients, shared, y, self.operands)
         x, y = (self.x, self.y) if rows is None else (self.x[rows], self.y[rows])
         leaves = {n: v.detach().requires_grad_() for n, v in self.stack.layout.views(flat).items()}
         with torch.enable_grad():
@@ -134,6 +183,14 @@ class Classification:
             view.copy_(part)
         return loss.detach(), hits(logits.detach(), y).mean(1)
 
+    def _minibatch(self, own: OwnGradient, rows: Tensor | None) -> tuple[Any, Tensor]:
+        """Return what the networks share of the minibatch, made once for each, and its labels."""
+        if self._shared is None or self._shared[0] is not rows:
+            x = self._host if rows is None else self._host[rows.cpu()]
+            y = self.y if rows is None else self.y[rows]
+            self._shared = rows, own.prepared(x, self.y.device), y
+        return self._shared[1:]
+
     @torch.no_grad()
     def exact(self, flat: Tensor, cells: Cells, rows: int = 2048) -> tuple[Tensor, Tensor]:
         """Return loss and accuracy over every data point, summed in double precision, (k,)."""
@@ -144,6 +201,22 @@ class Classification:
             loss += cross_entropy(logits, y).sum(1, dtype=torch.float64)
             right += hits(logits, y).sum(1, dtype=torch.float64)
         return loss / self.points, right / self.points
+
+    def randomness(self, draws: int, generator: torch.Generator) -> Tensor:
+        """Return what lies behind `draws` labels drawn from a model: uniform numbers (draws,)."""
+        uniform = torch.rand(draws, generator=generator, dtype=torch.float64)
+        return uniform.to(self.y.device)
+
+    @staticmethod
+    def labels(logits: Tensor, uniform: Tensor) -> Tensor:
+        """Return labels (B,) drawn from softmax(logits) (B, C), by inversion."""
+        cumulative = logits.double().softmax(1).cumsum(1)
+        return (cumulative < uniform[:, None]).sum(1).clamp(max=logits.shape[1] - 1)
+
+    @staticmethod
+    def loss_of_one(logits: Tensor, y: Tensor) -> Tensor:
+        """Return the loss of a single input, logits (C,) and its label."""
+        return F.cross_entropy(logits[None], y[None])
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:

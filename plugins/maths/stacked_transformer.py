@@ -1,63 +1,18 @@
 """The decoder's forward pass for K networks at once, each distinct prefix computed once.
 
-Attention is causal, so the residual stream at position t is a function of the tokens up to t. Over
-a batch the distinct prefixes of the first positions are few (one token out of p, then a constant
-operator), and only one row per prefix is computed. Shapes: K networks, B inputs, T positions, D
-width, R rows in all; rows of position t stand at `starts[t]`.
+Differentiable; `transformer_gradient` is the same with the backward pass of the loss written out.
+Shapes: K networks, B inputs, T positions, D width, R rows in all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-WORTHWHILE = 0.75  # share of distinct prefixes above which all rows are kept
-
-
-@dataclass(frozen=True)
-class Prefixes:
-    """The rows to compute for a batch, and where each row finds its own past."""
-
-    tokens: Tensor  # (R,) token of each row
-    positions: Tensor  # (R,) position of each row
-    sizes: list[int]  # rows of each position
-    past: list[Tensor]  # for position t: (U_t * (t + 1),) rows of positions 0..t of its prefixes
-    last: Tensor  # (B * T,) rows of every input's positions
-    final: Tensor  # (B,) rows of the last position
-
-
-def prefixes(x: Tensor) -> Prefixes:
-    """Return the distinct prefixes of tokens x (B, T)."""
-    batch, length = x.shape
-    every = torch.arange(batch, device=x.device)
-    base = int(x.max()) + 1
-    code, rows, tokens, sizes, where = torch.zeros_like(every), [], [], [], []
-    start = 0
-    for t in range(length):
-        # The code of a prefix stays below (number of prefixes) * base: renumbered at each step.
-        _, code = torch.unique(code * base + x[:, t], return_inverse=True)
-        count = int(code.max()) + 1
-        if count <= WORTHWHILE * batch:
-            inverse = code
-            chosen = torch.empty(count, dtype=torch.long, device=x.device)
-            chosen[code.flip(0)] = every.flip(0)
-        else:
-            inverse, chosen, count = every, every, batch
-        rows.append(chosen)
-        tokens.append(x[chosen, t])
-        where.append(start + inverse)
-        sizes.append(count)
-        start += count
-    table = torch.stack(where, dim=1)  # (B, T): row of every input at every position
-    past = [table[chosen, : t + 1].reshape(-1) for t, chosen in enumerate(rows)]
-    positions = torch.repeat_interleave(
-        torch.arange(length, device=x.device), torch.tensor(sizes, device=x.device)
-    )
-    return Prefixes(torch.cat(tokens), positions, sizes, past, table.reshape(-1), table[:, -1])
+from plugins.maths.prefixes import Prefixes, prefixes
 
 
 def forward(

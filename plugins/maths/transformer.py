@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugins.maths import stacked_transformer
+from plugins.maths.prefixes import Prefixes, prefixes
+from plugins.maths.transformer_gradient import Decoders, Named
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
 
@@ -120,6 +123,7 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         self.heads, self.activation = heads, ACTIVATIONS[activation]
+        self.stacked = Decoders(layers, heads, activation)
         self.token = nn.Embedding(vocabulary, width)
         self.position = nn.Embedding(length, width)
         self.blocks = nn.ModuleList(
@@ -143,3 +147,19 @@ class Decoder(nn.Module):
         return stacked_transformer.forward(
             weights, x, layers=len(self.blocks), heads=self.heads, activation=self.activation
         )
+
+    def prepared(self, x: Tensor, device: torch.device) -> Prefixes:
+        """Return the distinct prefixes of tokens x (B, T), as tables on `device`."""
+        return prefixes(x).to(device)
+
+    def gradient_stacked(
+        self,
+        weights: Mapping[str, Tensor],
+        gradients: Mapping[str, Tensor],
+        shared: Prefixes,
+        y: Tensor,
+        operands: torch.dtype | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Fill the gradients of K networks, which start at zero; return loss and accuracy (K,)."""
+        decoders = replace(self.stacked, operands=operands)
+        return decoders.gradient(Named(weights, gradients), shared, y)

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from plugins.maths.prefixes import prefixes
 from plugins.maths.stacked import Classification, Stack, forward, mapped
-from plugins.maths.stacked_transformer import prefixes
 from plugins.models.transformer import Transformer
 from plugins.perturbations.rescale import Rescale
 from runner.plugin import Model
