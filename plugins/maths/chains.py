@@ -55,6 +55,48 @@ def _standard_error(draws: Tensor) -> Tensor:
     return (variance / _effective_size(draws)).sqrt()
 
 
+def split_rhat(draws: Tensor) -> Tensor:
+    """Return the rank-normalised split R-hat of each cell, (K,): 1 when all half chains agree.
+
+    The larger of two: that of the draws, which sees chains at different places, and that of their
+    distances from the median, which sees chains of different width. Each chain counts as two, its
+    halves, so that a trend within a chain is seen even where there is a single one. Fewer than four
+    draws a chain, constant draws and non-finite ones give nan.
+
+    Source: Vehtari, Gelman, Simpson, Carpenter, Buerkner, Bayesian Analysis 16 (2021), eqs. 3, 4,
+            14.
+    """
+    cells, _, length = draws.shape
+    if length < 4:
+        return torch.full((cells,), torch.nan, dtype=torch.float64)
+    return torch.stack([_split_rhat(one) for one in draws.double()])
+
+
+def _split_rhat(draws: Tensor) -> Tensor:
+    half = draws.shape[1] // 2
+    split = torch.cat([draws[:, :half], draws[:, -half:]])
+    folded = (split - split.median()).abs()
+    return torch.maximum(_rhat(_normal_scores(split)), _rhat(_normal_scores(folded)))
+
+
+def _rhat(draws: Tensor) -> Tensor:
+    length = draws.shape[1]
+    within = draws.var(1).mean()
+    return ((length - 1) / length + draws.mean(1).var() / within).sqrt()
+
+
+def _normal_scores(draws: Tensor) -> Tensor:
+    """Return the normal quantiles of the draws' ranks among all; equal draws share their mean rank.
+
+    Constant and non-finite draws give nan.
+    """
+    if not draws.isfinite().all() or (draws == draws.flatten()[0]).all():
+        return torch.full_like(draws, torch.nan)
+    _, which, count = draws.unique(return_inverse=True, return_counts=True)
+    rank = count.cumsum(0) - (count - 1) / 2  # mean rank of each value, the least being 1
+    return torch.special.ndtri((rank[which] - 3 / 8) / (draws.numel() + 1 / 4))
+
+
 def halves(draws: Tensor) -> tuple[Tensor, Tensor]:
     """Return the means over the first and the second half of every chain, (K,) each."""
     middle = draws.shape[2] // 2

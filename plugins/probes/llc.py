@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from plugins.maths.langevin import Rule, Schedule, Traces
-    from plugins.maths.stacked import Classification
+    from plugins.maths.regression import Regression
+    from plugins.maths.stacked import Classification, Stack
+
+    Target = Classification | Regression
 
 # Calibrated at alpha = beta = 1 on grokked networks of modulus 59, width 64 (n = 2738, addition and
 # division). First seen destroyed there: sgld at 1e-7 (localisation 6e5), rsgld at 1e-13, sisgld at
@@ -25,10 +28,15 @@ if TYPE_CHECKING:
 STEP_SIZE = {"sgld": 5e-8, "psgld": 1e-10, "rsgld": 4e-14, "sisgld": 3e-4}
 LOCALISATION = {"sgld": 1e6, "psgld": 1e6, "rsgld": 1e6, "sisgld": 150.0}
 FLOOR = {"sgld": 0.0, "psgld": 1e-3, "rsgld": 1e-6, "sisgld": 1e-12}
+BATCH = 16  # cells computed together where chunk is open: their noise is drawn once
 
 
 class Health(BaseModel):
-    """When a chain may be believed. Every rule that fails is named in the column `reason`."""
+    """When a chain may be believed. Every rule that fails is named in the column `reason`.
+
+    The rules of loss and accuracy hold a chain against chance, and are not asked where the loss is
+    squared.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -57,13 +65,13 @@ class Health(BaseModel):
 class Llc(Probe):
     """Estimate lambda = n*beta (E[L_n(w)] - L_n(w*)) under the localised tempered posterior.
 
-    w* is the given network, L_n the mean cross-entropy in nats over the n data points, exact at
-    w*; the expectation is over exp(-n*beta L_n(w) - (w - w*)' Lambda (w - w*) / 2), sampled by
-    `sampler` with a metric frozen after burn-in. Nodes that differ in the model, the step size or
-    the localisation run as one computation and see the same noise and minibatches.
+    w* is the given network, L_n the mean loss in nats over the n data points, exact at w*; the
+    expectation is over exp(-n*beta L_n(w) - (w - w*)' Lambda (w - w*) / 2), sampled by `sampler`
+    with a metric frozen after burn-in. Nodes that differ in the model, the step size or the
+    localisation run as one computation and see the same noise and minibatches.
 
-    Reads:  model; data.x, data.y (integer labels). Draws streams noise, minibatch, fisher,
-            preconditioner.
+    Reads:  model; data.x, data.y (integer labels, or numbers). Draws streams noise, minibatch,
+            fisher, preconditioner.
     Raises: RunnerError when n*beta is open and there are fewer than two data points.
     Source: Lau et al., 2023 (arXiv 2308.12108); Watanabe, JMLR 14 (2013); samplers in
             `plugins/maths/langevin.py`.
@@ -78,11 +86,14 @@ class Llc(Probe):
         "llc_first_half": "llc from the first half of every chain",
         "llc_second_half": "llc from the second half of every chain",
         "ess": "effective number of draws, all chains together",
+        "rhat": "rank-normalised split R-hat of the loss; 1 when all half chains agree",
+        "chain_steps": "steps of all chains, burn-in included, count: the cost",
         "loss_at_center": "mean loss at w* over all data, nats",
         "mean_loss": "mean minibatch loss along the chains after burn-in, nats",
-        "accuracy": "mean minibatch accuracy along the chains after burn-in, share",
-        "accuracy_at_center": "accuracy at w* over all data, share",
-        "drift": "|w - w*| / |w*| at the end, mean of chains",
+        "accuracy": "mean minibatch accuracy along the chains after burn-in, share; nan where the "
+        "loss is squared",
+        "accuracy_at_center": "accuracy at w* over all data, share; nan where the loss is squared",
+        "drift": "|w - w*| / |w*| at the end, mean of chains; infinite where w* = 0",
         "reach": "mean over parameters of localiser * (w - w*)^2 at the end; 1 in equilibrium",
         "frozen_tensors": "tensors that the metric keeps at w* (norm zero), count",
         "step_size": "step size used, its factor included, in the sampler's unit",
@@ -95,6 +106,11 @@ class Llc(Probe):
         "sisgld",
         description="plain; by running mean of squared gradients; by diagonal Fisher information; "
         "by squared norm of each tensor (scale-invariant)",
+    )
+    loss: Literal["cross_entropy", "squared"] | None = Field(
+        None,
+        description="per input: -log p(y), or |y - f(x)|^2 / 2, which is -log p(y) of unit noise; "
+        "default by the labels: integers, or numbers with a point",
     )
     mode: Literal["llc", "loss"] = Field(
         "llc", description="loss reports the mean loss in place of the llc"
@@ -150,12 +166,25 @@ class Llc(Probe):
         "minibatches",
     )  # fmt: skip
     health: Health = Field(Health(), description="rules of health")
-    chunk: int = Field(
-        16, ge=1, description="cells evaluated at a time; for memory, changes no number"
+    precision: Literal["full", "bf16"] = Field(
+        "full",
+        description="type in which matrices are multiplied along the chains: that of the weights, "
+        "or bfloat16 (weights, sums, loss and noise keep theirs; the loss at w* is exact). For "
+        "networks that state their gradient: the transformer",
+    )
+    chunk: int | None = Field(
+        None,
+        ge=1,
+        description="cells evaluated at a time, or chains of cells where a minibatch is all the "
+        "data; for memory, changes no number. Default by the size of cache or GPU memory",
     )
 
     def batch_size(self) -> int:
-        return self.chunk  # what is stored at once is what is lost at once when a run is killed
+        # What is stored at once is what is lost at once when a run is killed.
+        return self.chunk or BATCH
+
+    def work(self) -> float:
+        return float(self.chains * (self.burn_in + self.steps) * self.minibatch)
 
     def check_parameters(self) -> str | None:
         if self.sampler in ("psgld", "rsgld") and self.floor == 0:
@@ -176,15 +205,15 @@ class Llc(Probe):
     ) -> Iterator[Table]:
         """Yield the table of each node, one row each."""
         from plugins.maths.langevin import names, sample
-        from plugins.maths.stacked import Classification, Stack
+        from plugins.maths.stacked import Stack
 
         first = nodes[0]
         stack = Stack.of(model, here.device)
-        target = Classification(stack, data, here.device)
+        target = first.target(stack, data, here.device)
         rule, schedule = first.rule(), cls.schedule(nodes, target)
         traces = sample(
             target, stack.layout, stack.flat,
-            rule=rule, schedule=schedule, seed=seed, chunk=first.chunk,
+            rule=rule, schedule=schedule, seed=seed, chunk=first.at_once(target),
             curvature=first.curvature(target, stack.flat, seed),
             streams=None if first.noise == "common" else names(stack.flat),
             progress=lambda done, total: here.progress(done, total, "steps"),
@@ -192,6 +221,30 @@ class Llc(Probe):
         rows = first.rows(target, stack.flat, schedule, traces)
         for cell in range(len(nodes)):
             yield Table({name: [values[cell]] for name, values in rows.items()})
+
+    def target(self, stack: Stack, data: Split, device: str) -> Target:
+        """Return the loss of the networks in the stack."""
+        import torch
+
+        from plugins.maths.regression import Regression
+        from plugins.maths.stacked import Classification, OwnGradient
+
+        loss = self.loss or ("squared" if data["y"].dtype.kind == "f" else "cross_entropy")
+        if self.precision == "full":
+            kind = {"cross_entropy": Classification, "squared": Regression}[loss]
+            return kind(stack, data, device)
+        if loss == "squared" or not isinstance(stack.module, OwnGradient):
+            raise RunnerError(
+                f"llc: precision = {self.precision!r} is for networks that state the gradient of "
+                "their cross-entropy, as the transformer does; leave it out"
+            )
+        return Classification(stack, data, device, operands=torch.bfloat16)
+
+    def at_once(self, target: Target) -> int:
+        """Return how many networks are evaluated at a time."""
+        from plugins.maths.chunks import at_once
+
+        return self.chunk or at_once(target.stack, target.x[: self.minibatch])
 
     def rule(self) -> Rule:
         """Return the sampler's rule with defaults filled in."""
@@ -217,7 +270,7 @@ class Llc(Probe):
         return step * self.step_factor, pull * self.localisation_factor
 
     @classmethod
-    def schedule(cls, nodes: Sequence[Llc], target: Classification) -> Schedule:
+    def schedule(cls, nodes: Sequence[Llc], target: Target) -> Schedule:
         """Return the schedule of the nodes, whose step sizes and localisations may differ."""
         from plugins.maths.langevin import Schedule
 
@@ -236,7 +289,7 @@ class Llc(Probe):
             batch_size=first.minibatch,
         )
 
-    def curvature(self, target: Classification, center: Tensor, seed: Seed) -> Tensor | None:
+    def curvature(self, target: Target, center: Tensor, seed: Seed) -> Tensor | None:
         """Return what the sampler's metric needs to know at w*, (K, P), or None."""
         from plugins.maths.fisher import diagonal, squared_gradient
 
@@ -245,20 +298,21 @@ class Llc(Probe):
         if self.sampler == "psgld":
             draws = max(1, self.metric_draws // 8)
             return squared_gradient(
-                target, center, seed, batch_size=self.minibatch, draws=draws, chunk=self.chunk
+                target, center, seed, batch_size=self.minibatch, draws=draws,
+                chunk=self.at_once(target),
             )
         return None
 
     def rows(
-        self, target: Classification, center: Tensor, schedule: Schedule, traces: Traces
+        self, target: Target, center: Tensor, schedule: Schedule, traces: Traces
     ) -> dict[str, list[Any]]:
         """Return the columns, one value for each cell."""
         import torch
 
-        from plugins.maths.chains import effective_size, halves, standard_error
+        from plugins.maths.chains import effective_size, halves, split_rhat, standard_error
 
-        cells = range(0, len(center), self.chunk)
-        parts = [slice(at, min(at + self.chunk, len(center))) for at in cells]
+        width = self.at_once(target)
+        parts = [slice(at, at + width) for at in range(0, len(center), width)]
         exact = [target.exact(center[part], part) for part in parts]
         loss, accuracy = (torch.cat(values) for values in zip(*exact, strict=True))
         is_loss = self.mode == "loss"
@@ -271,6 +325,7 @@ class Llc(Probe):
             "llc_first_half": factor * (first - base),
             "llc_second_half": factor * (second - base),
             "ess": effective_size(traces.loss),
+            "rhat": split_rhat(traces.loss),
             "loss_at_center": loss,
             "mean_loss": mean,
             "accuracy": traces.accuracy.double().mean((1, 2)),
@@ -287,25 +342,25 @@ class Llc(Probe):
         ]
         reasons = [self.reasons(row, target.classes) for row in rows]
         return lists | {
+            "chain_steps": [schedule.chains * (schedule.burn_in + schedule.steps)] * len(rows),
             "healthy": [not r for r in reasons],
             "reason": ["; ".join(r) for r in reasons],
         }
 
-    def reasons(self, row: dict[str, float], classes: int) -> list[str]:
-        """Return the rules of health that a row breaks, in words with values; [] if none."""
+    def reasons(self, row: dict[str, float], classes: int | None) -> list[str]:
+        """Return the rules of health that a row breaks, in words with values; [] if none.
+
+        `classes` is None where there is no chance to hold loss and accuracy against.
+        """
         health, llc = self.health, row["llc"]
-        if not (math.isfinite(llc) and math.isfinite(row["drift"])):
+        if not math.isfinite(llc) or math.isnan(row["drift"]):
             return ["loss or weights not finite"]
-        chance = 1 / classes
-        least = chance + health.min_accuracy * (row["accuracy_at_center"] - chance)
         apart = abs(row["llc_first_half"] - row["llc_second_half"])
         noise = 2 * 2 * row["llc_se"]  # a half has half the draws, so their difference 2 errors
-        most_loss = health.max_loss * math.log(classes)
         moved = row["localisation"] == 0 or row["reach"] >= health.min_reach
         rules = [
             (llc > 0, f"llc {llc:.3g} not positive"),
-            (row["mean_loss"] <= most_loss, f"loss {row['mean_loss']:.3g} above {most_loss:.3g}"),
-            (row["accuracy"] >= least, f"accuracy {row['accuracy']:.3g} below {least:.3g}"),
+            *(self._against_chance(row, classes) if classes else ()),
             (
                 apart <= max(health.max_disagreement * abs(llc), noise),
                 f"halves {row['llc_first_half']:.3g} and {row['llc_second_half']:.3g} disagree",
@@ -317,3 +372,10 @@ class Llc(Probe):
             (moved and row["drift"] > 0, f"hardly moved: reach {row['reach']:.2g}"),
         ]
         return [words for holds, words in rules if not holds]
+
+    def _against_chance(self, row: dict[str, float], classes: int) -> Iterator[tuple[bool, str]]:
+        chance = 1 / classes
+        least = chance + self.health.min_accuracy * (row["accuracy_at_center"] - chance)
+        most = self.health.max_loss * math.log(classes)
+        yield row["mean_loss"] <= most, f"loss {row['mean_loss']:.3g} above {most:.3g}"
+        yield row["accuracy"] >= least, f"accuracy {row['accuracy']:.3g} below {least:.3g}"
