@@ -9,7 +9,7 @@ in all, ordered by position, N pairs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -66,13 +66,15 @@ class Prefixes:
         """Return the tables on a device; nothing waits for it."""
         if self.tokens.device == device:
             return self
-        moved = {
-            name: value.to(device, non_blocking=True)
-            for name, value in vars(self).items()
-            if isinstance(value, Tensor)
-        }
-        past = [rows.to(device, non_blocking=True) for rows in self.past]
-        return replace(self, past=past, **moved)
+
+        def moved(table: Tensor) -> Tensor:
+            return table.to(device, non_blocking=True)
+
+        return Prefixes(
+            moved(self.tokens), moved(self.positions), self.sizes, [moved(p) for p in self.past],
+            moved(self.last), moved(self.final), moved(self.pairs), moved(self.pair_tokens),
+            moved(self.pair_positions),
+        )  # fmt: skip
 
 
 def prefixes(x: Tensor) -> Prefixes:
