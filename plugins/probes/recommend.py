@@ -19,8 +19,9 @@ class Recommend(Probe):
     size is then small enough and large enough to play no part. Of the flat settings the one with
     the weakest localisation, the nearest to the unlocalised definition, and there the largest
     step, which mixes fastest, is recommended. Where none is flat, the same choice is made among
-    the healthy ones, and `flat` and `reason` say so. Neighbours that share their noise differ by
-    less than their errors, so that `tolerance` is a generous bound.
+    the healthy ones, and `flat` and `reason` say so. A chain that reaches much further than its
+    localiser allows in equilibrium steps too far for it, and is held unhealthy here. Neighbours
+    that share their noise differ by less than their errors: `tolerance` is a generous bound.
 
     Reads:  table, one row of `llc` for each step, localisation and repeat of one sampler.
             Deterministic: takes no seed.
@@ -54,9 +55,14 @@ class Recommend(Probe):
         2.0, gt=0, description="how far neighbouring steps may differ, combined standard errors"
     )
 
+    max_reach: Real = Field(
+        1.5, gt=0,
+        description="largest `reach`: 1 in equilibrium, 1 / (1 - e k / 4) at step e, stiffness k",
+    )  # fmt: skip
+
     def run(self, table: Table) -> Table:
         from plugins.maths.calibration import Survey, recommendation
 
-        survey = Survey.of(table.frame, self.step, self.pull, self.repeats)
+        survey = Survey.of(table.frame, self.step, self.pull, self.repeats, self.max_reach)
         row = recommendation(survey, self.tolerance)
         return Table({name: [row[name]] for name in self.columns})
