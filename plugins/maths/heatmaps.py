@@ -63,11 +63,11 @@ def draw_heatmaps(wish: Heatmap, grid: grids.Grid) -> Figure:
         pooled = np.concatenate([panel.shown for panel in grid.panels])
         _colour_bar(figure, list(axes.flat), shared, pooled, wish, length=rows * side)
     theme.head_and_foot(figure, wish.title, wish.footnote)
-    _fit_height(figure, axes)
+    fit_height(figure, axes)
     return figure
 
 
-def _fit_height(figure: Figure, axes: NDArray[Any]) -> None:
+def fit_height(figure: Figure, axes: NDArray[Any]) -> None:
     """Give the figure the height at which its panels are square, and keep them so.
 
     The panels are free while the layout is tried: it takes the room beside a square for a margin.

@@ -1,0 +1,54 @@
+"""A study's settings and outcomes as lines of text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from plugins.maths.views import check_columns, suffix_problem
+from runner.parameters import Column, Text
+from runner.plugin import Renderer
+from runner.types import Files, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class ExperimentLog(Renderer):
+    """Write a line for each note and for each column: its value, or all of them in order.
+
+    Reads:  table, and where a spec names it a second one, `settings`: columns of any kind.
+    Raises: ValueError for a column that is missing.
+    Source: none.
+    """
+
+    keep: tuple[Column, ...] = Field((), description="columns of `table` told; empty: all")
+    notes: dict[str, Text] = Field({}, description="further lines, name -> text")
+
+    def check_parameters(self) -> str | None:
+        return suffix_problem(self, (".txt",))
+
+    def run(self, table: Table, settings: Table | None = None) -> Files:
+        frame = table.frame
+        names = list(self.keep) or [str(name) for name in frame.columns]
+        for name in names:
+            check_columns(frame, keep=name)
+        lines = [f"{name}: {text}" for name, text in self.notes.items()]
+        if settings is not None:
+            lines += _told(settings.frame, [str(name) for name in settings.frame.columns])
+        lines += _told(frame, names)
+        return Files({".txt": ("\n".join(lines) + "\n").encode()})
+
+
+def _told(frame: pd.DataFrame, names: list[str]) -> list[str]:
+    lines = []
+    for name in names:
+        values = [_spelled(value) for value in frame[name].tolist()]
+        same = len(set(values)) == 1
+        lines.append(f"{name}: {values[0] if same else ', '.join(values)}")
+    return lines
+
+
+def _spelled(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,43 @@
+"""A surface cut along its two directions through the network."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from plugins.maths.views import PictureSuffix, suffix_problem
+from runner.parameters import Column, Text
+from runner.plugin import Renderer
+from runner.types import Files, Table
+
+
+class Slices1d(Renderer):
+    """Draw `value` along each direction where the other coordinate is 0, both in one panel.
+
+    Reads:  table, a surface or its two lines: x, y, value, and the column named by `panels`.
+    Raises: ValueError for a missing column, two rows at one point, or a table without points on
+        one of the two lines.
+    Source: none; colours after Okabe and Ito, Color Universal Design, 2008.
+    """
+
+    formats: tuple[PictureSuffix, ...] = Field((), description='further formats, [".pdf"]')
+    x: Column = Field("alpha", description="coordinate along direction 1")
+    y: Column = Field("beta", description="coordinate along direction 2")
+    value: Column = Field("loss", description="column on the vertical axis")
+    panels: Column | None = Field(None, description="column whose values become panels, in order")
+    wrap: int | None = Field(None, ge=1, description="panels per row; None chooses")
+    scale: Literal["linear", "log"] = Field("linear", description="of the vertical axis")
+    title: Text = Field("", description="above everything")
+    label: Text = Field("", description="of the vertical axis; empty: the column's name")
+    footnote: Text = Field("", description="below everything, small")
+
+    def check_parameters(self) -> str | None:
+        return suffix_problem(self)
+
+    def run(self, table: Table) -> Files:
+        from plugins.maths import theme
+        from plugins.maths.slices import draw_slices
+
+        with theme.style():
+            return theme.figure_files(draw_slices(self, table.frame), self.suffixes())
