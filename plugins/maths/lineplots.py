@@ -148,12 +148,13 @@ def _scale(wish: Lines, axes: NDArray[Any], twins: list[Axes]) -> None:
             panel.set(xscale=wish.x_scale, yscale=scale)
             panel.autoscale_view()
         for panel in group:
-            _ticks(panel.yaxis, scale)
+            place_axis_ticks(panel.yaxis, scale)
     for panel in axes.flat:
-        _ticks(panel.xaxis, wish.x_scale)
+        place_axis_ticks(panel.xaxis, wish.x_scale)
 
 
-def _ticks(axis: Any, scale: str) -> None:
+def place_axis_ticks(axis: Any, scale: str) -> None:
+    """Place ticks within what the axis shows: round numbers, powers of ten on a log axis."""
     low, high = sorted(axis.get_view_interval())
     if scale == "log":
         theme.place_ticks(axis, *log_ticks(low, high, most=5))
