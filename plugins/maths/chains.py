@@ -93,7 +93,7 @@ def _normal_scores(draws: Tensor) -> Tensor:
     if not draws.isfinite().all() or (draws == draws.flatten()[0]).all():
         return torch.full_like(draws, torch.nan)
     _, which, count = draws.unique(return_inverse=True, return_counts=True)
-    rank = count.cumsum(0) - (count - 1) / 2  # mean rank of each value, the least being 1
+    rank = count.cumsum(0) - (count - 1).double() / 2  # mean rank of each value, the least being 1
     return torch.special.ndtri((rank[which] - 3 / 8) / (draws.numel() + 1 / 4))
 
 
