@@ -351,7 +351,7 @@ def failing(world: Any, how: str, points: Sequence[int]) -> None:
         assert "Traceback" not in said, (told, said)
         assert told["killed"] in ((130, 0) if how == "interrupt" else (0, 1)), (told, said)
         if how == "ENOSPC" and told["killed"]:
-            assert "free some space" in said
+            assert "free some space" in said, (told, said)
         check(world, told, calm, told["killed"])
 
 

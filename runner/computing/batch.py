@@ -40,7 +40,7 @@ class Batch:
         try:
             self.store.write(self.made, [record])
         except StoreError as error:
-            self.done[work.key] = replace(done, failure=self._failure(error))
+            self.done[work.key] = self._lost(done, error)
             return
         self.done[work.key] = replace(done, entry=self.store.records.entry(work.key))
         self.waiting.append(work.key)
@@ -55,14 +55,14 @@ class Batch:
                 self.store.sync()
             except StoreError as error:
                 for key in keys:
-                    self.done[key] = replace(
-                        self.done[key], entry=None, failure=self._failure(error)
-                    )
+                    self.done[key] = self._lost(self.done[key], error)
                 return
             for key in keys:
                 self.store.drop_scratch(key)
         self.last = time.monotonic()
 
-    def _failure(self, error: StoreError) -> Failure:
+    def _lost(self, done: Done, error: StoreError) -> Done:
+        """Return what is told of a result that could not be kept: why, and no verdict of it."""
         self.full = self.full or isinstance(error, StoreFullError)
-        return Failure(type(error).__name__, str(error))
+        failure = Failure(type(error).__name__, str(error))
+        return replace(done, entry=None, failure=failure, verdict=None)
