@@ -1,0 +1,146 @@
+"""Weights that go out to a file and come back in; files that hold more than weights are refused."""
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from plugins.data.results_file import ResultsFile
+from plugins.maths.plain_pickle import dumps
+from plugins.models.checkpoint import Checkpoint
+from plugins.models.mlp import Mlp
+from plugins.renderers.weights import Weights
+from runner import RunnerError, Seed
+from runner.parameters import InputFile, file_digest
+
+NET = Mlp(beta=4.0, hidden=(5,), inputs=1, outputs=1)
+TRAINED = NET.initialise(Seed(1))
+OLD = {"layers.0": "net.0", "layers.1": "net.2"}
+
+
+def given(path: Path) -> InputFile:
+    return InputFile(path, file_digest(path))
+
+
+def checkpoint(path: Path, **parameters: Any) -> Checkpoint:
+    return Checkpoint(file=given(path), **parameters)
+
+
+def written(folder: Path, name: str, **parameters: Any) -> Path:
+    path = folder / name
+    files = Weights(path=name, **parameters).run(TRAINED)
+    path.write_bytes(files.contents[path.suffix])
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors"])
+def test_weights_come_back_to_the_bit_under_other_names(tmp_path: Path, suffix: str) -> None:
+    path = written(tmp_path, f"model{suffix}", rename=OLD, buffers=False)
+    if suffix != ".safetensors":
+        assert set(torch.load(path, weights_only=True)) == {
+            f"net.{at}.{kind}" for at in (0, 2) for kind in ("weight", "bias")
+        }
+    found = checkpoint(path, rename={new: old for old, new in OLD.items()}).run(NET)
+    assert found.architecture == NET
+    assert all(torch.equal(found.weights[n], v) for n, v in TRAINED.weights.items())
+
+
+def test_a_state_dict_may_lie_deeper_and_have_a_prefix(tmp_path: Path) -> None:
+    state = {f"module.{name}": value for name, value in TRAINED.weights.items()}
+    torch.save({"epoch": 3, "model": {"state": state}}, tmp_path / "a.ckpt")
+    found = checkpoint(tmp_path / "a.ckpt", state_key="model.state", strip_prefix="module.")
+    assert torch.equal(found.run(NET).weights["layers.1.bias"], TRAINED.weights["layers.1.bias"])
+    with pytest.raises(RunnerError, match="has no 'models'"):
+        checkpoint(tmp_path / "a.ckpt", state_key="models").run(NET)
+    plain = {name: value.numpy() for name, value in TRAINED.weights.items()}
+    (tmp_path / "a.pkl").write_bytes(dumps(plain))
+    found = checkpoint(tmp_path / "a.pkl")
+    assert torch.equal(found.run(NET).weights["layers.0.bias"], TRAINED.weights["layers.0.bias"])
+
+
+def test_missing_odd_and_misshapen_tensors_are_told(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.pth")
+    with pytest.raises(RunnerError, match=r"a\.pth lacks layers\.2\.bias"):
+        checkpoint(path).run(Mlp(hidden=(5, 5), inputs=1, outputs=1))
+    with pytest.raises(RunnerError, match=r"layers\.0\.weight is \(5, 1\)"):
+        checkpoint(path).run(Mlp(hidden=(6,), inputs=1, outputs=1))
+    with pytest.raises(RunnerError, match=r"has activation\.beta"):
+        checkpoint(path).run(Mlp(hidden=(5,), activation="relu", inputs=1, outputs=1))
+
+
+class Trap:
+    """Runs when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("name", ["a.pth", "a.pkl", "a.ckpt"])
+def test_a_file_that_would_execute_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    trapped = {"layers.0.weight": Trap(tmp_path / "trap")}
+    if name == "a.pkl":
+        path.write_bytes(pickle.dumps(trapped))
+    else:
+        torch.save(trapped, path)
+    with pytest.raises(RunnerError, match="cannot be read as plain weights"):
+        checkpoint(path).run(NET)
+    assert not (tmp_path / "trap").exists()
+
+
+def results(folder: Path, **more: Any) -> Path:
+    x = np.linspace(-6, 6, 17)
+    found = {"x_train": x[:, None], "y_train": np.sin(x), "x_test": x / 2, "y_test": np.sin(x / 2)}
+    path = folder / "results_base.pkl"
+    path.write_bytes(pickle.dumps(found | more))
+    return path
+
+
+def test_existing_data_are_read_and_held_against_the_stated_function(tmp_path: Path) -> None:
+    data = ResultsFile(file=given(results(tmp_path))).run()
+    assert data["train"]["x"].shape == (17, 1)
+    assert np.array_equal(data["test"]["y"], np.sin(data["test"]["x"][:, 0]))
+    assert data.about["function"] == "sin"
+    with pytest.raises(RunnerError, match=r"from cos\(x\)"):
+        ResultsFile(file=given(results(tmp_path)), function="cos").run()
+    with pytest.raises(RunnerError, match="has no 'x'"):
+        ResultsFile(file=given(results(tmp_path)), names={"x_train": "x"}).run()
+
+
+def test_results_that_would_execute_are_refused(tmp_path: Path) -> None:
+    path = results(tmp_path, model=Trap(tmp_path / "trap"))
+    with pytest.raises(RunnerError, match=r"names '.*mkdir'"):
+        ResultsFile(file=given(path)).run()
+    assert not (tmp_path / "trap").exists()
+
+
+def test_a_file_name_may_have_holes_and_a_missing_file_is_told(shared_world: Any) -> None:
+    spec = """
+    title = "t"
+    axes.beta = [1.0, 2.0]
+    [models.net]
+    use = "mlp"
+    beta = "$beta"
+    [models.base]
+    use = "checkpoint"
+    model = "@net"
+    data = "@sine"
+    file = "model_beta_{beta:.1f}.pth"
+    [data.sine]
+    use = "function_1d"
+    """
+    for beta in ("1.0", "2.0"):
+        written(shared_world.folder, f"model_beta_{beta}.pth", buffers=False)
+    plan = shared_world.plan(spec)
+    names = [node.plugin.file.path.name for node in plan.steps["base"].nodes.values()]
+    assert names == ["model_beta_1.0.pth", "model_beta_2.0.pth"]
+    (shared_world.folder / "model_beta_2.0.pth").unlink()
+    with pytest.raises(RunnerError, match=r'no such file "model_beta_2\.0\.pth"'):
+        shared_world.plan(spec)
