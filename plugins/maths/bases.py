@@ -51,4 +51,4 @@ def coefficients(
     """Return the coefficients (order + 1,) of a function on a domain."""
     t, matrix = quadrature(basis, order)
     low, high = domain
-    return matrix @ function(low + (high - low) * (t + 1) / 2)  # type: ignore[no-any-return]
+    return matrix @ function(low + (high - low) * (t + 1) / 2)

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -50,9 +50,10 @@ class Crowd(nn.Module):
         }
 
         def one(weights: dict[str, Tensor], buffers: dict[str, Tensor], rows: Tensor) -> Tensor:
-            return functional_call(self.pattern[0], (weights, buffers), (rows,))
+            output: Tensor = functional_call(self.pattern[0], (weights, buffers), (rows,))
+            return output
 
-        return vmap(one)(stacked["weights"], stacked["buffers"], x)  # type: ignore[no-any-return]
+        return vmap(one)(stacked["weights"], stacked["buffers"], x)
 
     def weights_of(self, stacked: Mapping[str, Tensor], member: int) -> dict[str, Tensor]:
         """Return one network's part of stacked tensors, named as in its own state."""
@@ -161,14 +162,15 @@ class CrowdFitting(Fitting):
 
     def all_trained(self) -> list[Trained]:
         """Return the outcome of each network."""
-        last = resume.weights_of(self.network)
+        crowd = cast("Crowd", self.network)
+        last = resume.weights_of(crowd)
         found = []
         for member, start in enumerate(self.start.networks):  # type: ignore[attr-defined]
 
             def network(
                 stacked: Mapping[str, Tensor], member: int = member, start: Network = start
             ) -> Network:
-                return Network(start.architecture, self.network.weights_of(stacked, member))
+                return Network(start.architecture, crowd.weights_of(stacked, member))
 
             kept = {step: network(tensors) for step, tensors in sorted(self.checkpoints.items())}
             found.append(

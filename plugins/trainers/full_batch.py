@@ -132,7 +132,9 @@ class FullBatch(Trainer):
             crowds.setdefault(alike(starts[at], rows[at]), []).append(at)
         found: dict[int, Trained] = {}
         for number, members in enumerate(crowds.values()):
-            place = here if not number else replace(here, scratch=here.scratch / f"crowd-{number}")
+            place = here
+            if number and here.scratch.parts:  # no parts: there is no folder
+                place = replace(here, scratch=here.scratch / f"crowd-{number}")
             some = [starts[at] for at in members], [rows[at] for at in members]
             found |= dict(zip(members, fit_crowd(recipe, *some, seed[0], place), strict=True))
         yield from (found[at] for at in range(len(nodes)))
