@@ -87,6 +87,6 @@ def diagonal(target: Likelihood, center: Tensor, seed: Seed, draws: int, rows: i
         for some in range(0, draws, rows):
             part = slice(some, some + rows)
             scores = each(weights, target.x[inputs[part]], labels[part], fixed)
-            flat = torch.cat([value.flatten(1) for value in scores.values()], dim=1)
+            flat = torch.cat([value.reshape(len(value), -1) for value in scores.values()], dim=1)
             mean[cell] += flat.square_().sum(0) / draws
     return mean

@@ -85,3 +85,14 @@ def test_fisher_of_a_linear_network_is_the_second_moment_of_its_inputs():
     kurtosis = (target.x**4).mean(0)[:, None] / moments**2 * 3 - 1  # of x^2 xi^2, over its mean^2
     assert ((found / moments - 1).abs() < 4 * (kurtosis / 20_000).sqrt()).all()
     assert found.std() > 0  # drawn, not computed
+
+
+def test_fisher_of_monomials_follows_from_their_slopes():
+    """sqrt(2) (w_1^2 w_2, w_2^3): F = 2 sum_o slope_o^2 x^2, relative error 4 sd of chi-square."""
+    model = Analytic(powers=((2, 1), (0, 3)))
+    target = Regression(stack := stacked(model, 1), split(1, 2))
+    found = diagonal(target, stack.flat, Seed(0), 20_000, rows=1000)[0]
+    a, b = stack.flat[0].tolist()
+    x2 = target.x.square().mean().item()
+    exact = [2 * x2 * (2 * a * b) ** 2, 2 * x2 * (a**4 + (3 * b**2) ** 2)]
+    assert found.tolist() == pytest.approx(exact, rel=4 * (9 / 20_000) ** 0.5)
