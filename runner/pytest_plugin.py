@@ -62,7 +62,7 @@ def _asked_for(file: Path, parent: pytest.Collector) -> bool:
         root = root.parent
     if session.isinitpath(file):
         return True
-    if file.name.startswith(".") or not file.is_relative_to(root):
+    if file.name.startswith(("_", ".")) or not file.is_relative_to(root):
         return False
     inside = [p for p in file.parents if p.is_relative_to(root) and _in_specs(p, root)]
     if parent.config.getoption("specs_run"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,9 +147,14 @@ def _words(ctx: click.Context) -> list[str]:
 
 
 def _specs_on_line(ctx: click.Context) -> list[Path]:
-    paths = [Path(word.partition("::")[0]) for word in _words(ctx)]
-    inside = [sorted(path.rglob("*.toml")) if path.is_dir() else [path] for path in paths]
-    return [file for files in inside for file in files if file.is_file()]
+    from runner.errors import RunnerError
+    from runner.language.files import spec_files
+
+    found = []
+    for word in _words(ctx):
+        with suppress(RunnerError):  # an empty folder has nothing to offer
+            found += spec_files([Path(word.partition("::")[0])])
+    return [file for file in found if file.is_file()]
 
 
 def _steps(path: Path) -> list[str]:

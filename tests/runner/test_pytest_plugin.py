@@ -124,6 +124,7 @@ def test_only_specs_that_are_asked_for_are_collected(world, collected) -> None:
     world.spec(GOOD, "specs/deep/study.toml")
     world.spec("[tool.other]\nx = 1\n", "specs/deep/inner/pyproject.toml")
     world.spec("[rule]\n", "specs/.taplo.toml")
+    world.spec("[axes]\nx = [1]\n", "specs/_part.toml")
     world.spec("x = 1\n", "data.toml")
     world.spec(GOOD, "other/study.toml")
     world.spec("def test_own():\n    pass\n", "test_own.py")

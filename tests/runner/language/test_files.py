@@ -12,7 +12,7 @@ from runner.language.files import spec_files
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("b.toml", "a.toml", "deep/c.toml", "notes.md"):
+    for name in ("b.toml", "a.toml", "deep/c.toml", "notes.md", "_part.toml", ".taplo.toml"):
         file = tmp_path / name
         file.parent.mkdir(exist_ok=True)
         file.touch()
@@ -28,6 +28,12 @@ def test_a_spec_named_twice_is_taken_once_as_it_was_named_first(folder: Path) ->
     assert spec_files([named, folder / "deep", folder]) == [
         named, folder / "deep" / "c.toml", folder / "a.toml",
     ]  # fmt: skip
+
+
+def test_a_part_is_taken_only_when_it_is_named(folder: Path) -> None:
+    part = folder / "_part.toml"
+    assert part not in spec_files([folder])
+    assert spec_files([part]) == [part]
 
 
 def test_a_file_is_taken_whether_or_not_it_is_there(folder: Path) -> None:
