@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from runner.computing.recent import Recent
 from runner.computing.work import Fresh, Gathered, Source, Stacked, Stored, Work
 from runner.errors import StoreError
 from runner.planning.tables import Piece, together
@@ -15,8 +15,6 @@ from runner.registry import Registry
 from runner.storage.codec import Reader
 from runner.storage.store import Store
 from runner.types import Arrays
-
-REMEMBERED = 64  # input values kept between parcels
 
 
 @dataclass
@@ -26,7 +24,7 @@ class Inputs:
     store: Store
     registry: Registry
     run: Callable[[Work, str, int], Any]
-    _memory: OrderedDict[Any, Any] = field(default_factory=OrderedDict)
+    _recent: Recent = field(default_factory=Recent)
 
     def value(self, source: Source, device: str, threads: int) -> Any:
         """Return what a port receives.
@@ -36,11 +34,11 @@ class Inputs:
         match source:
             case Stored(key, description, output, checkpoint):
                 reader = Reader(self.store, self.registry)
-                return self._remember(
+                return self._recent.get(
                     (key, output, checkpoint), lambda: reader.load(description, output, checkpoint)
                 )
             case Fresh(work, output, checkpoint):
-                value = self._remember((work.key,), lambda: self._fresh(work, device, threads))
+                value = self._recent.get((work.key,), lambda: self._fresh(work, device, threads))
                 return _selected(value, output, checkpoint)
             case Gathered(parts, where, derive):
                 pieces = [
@@ -54,16 +52,6 @@ class Inputs:
     def _fresh(self, work: Work, device: str, threads: int) -> Any:
         value = self.run(work, device, threads)
         self.store.drop_scratch(work.key)
-        return value
-
-    def _remember(self, name: Any, make: Any) -> Any:
-        if name in self._memory:
-            self._memory.move_to_end(name)
-            return self._memory[name]
-        value = make()
-        self._memory[name] = value
-        if len(self._memory) > REMEMBERED:
-            self._memory.popitem(last=False)
         return value
 
     def look_through(self, work: Work) -> None:
