@@ -195,3 +195,6 @@ class _Drawing:
         if self.twin is not None:
             right = next(m for m in self.panel.marks if m.right)
             self.twin.set_ylabel(self.panel.right_label or names.get(right.y, right.y))
+            for axes, mark in ((self.axes, left), (self.twin, right)):
+                if mark.colour and mark.hue_by == "dash":  # colour tells the axes apart
+                    axes.yaxis.label.set_color(COLOURS[mark.colour])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
@@ -175,8 +176,8 @@ def legend_and_foot(
                 borderpad=0, handlelength=2.2, columnspacing=1.2,
             )
         )  # fmt: skip
-    figure.draw_without_rendering()
-    inches = [part.get_window_extent().height / figure.dpi + 0.05 for part in parts]
+    renderer = FigureCanvasAgg(figure).get_renderer()  # a layout of all panels is not needed here
+    inches = [part.get_window_extent(renderer).height / figure.dpi + 0.05 for part in parts]
     height = figure.get_figheight() + sum(inches)
     for part, tall in zip(parts, inches, strict=True):
         part.set_in_layout(False)  # its room is kept by `rect` below
