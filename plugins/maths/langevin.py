@@ -22,6 +22,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from plugins.maths.memory import keep_freed_memory
 from plugins.maths.stacked import Layout
 from runner.types import Seed
 
@@ -237,6 +238,7 @@ def sample(
     number. Chains that share their data, because the minibatch is all of it, are networks of one
     computation; else one chain runs after the other.
     """
+    keep_freed_memory()
     cells, total = len(center), schedule.burn_in + schedule.steps
     loss = center.new_empty(total, cells, schedule.chains)
     accuracy = torch.empty_like(loss)
@@ -325,8 +327,9 @@ class _Chains:
         return energy.sum(2) / free.sum(2).clamp(min=1)
 
     def drift(self) -> Tensor:
-        """Return |w - w*| / |w*|, (K, chains)."""
-        return (self.flat - self.center).norm(dim=2) / self.center.norm(dim=2)
+        """Return |w - w*| / |w*|, (K, chains); 0 where nothing moved, though w* be 0."""
+        moved = (self.flat - self.center).norm(dim=2)
+        return torch.where(moved == 0, moved, moved / self.center.norm(dim=2))
 
 
 def _frozen(layout: Layout, metric: Tensor, center: Tensor) -> Tensor:
