@@ -91,7 +91,8 @@ def test_every_sampler_finds_the_closed_form_of_a_regression(sampler):
     # The step's bias is granted: step * curvature / 4, at most 2e-3 * 38 * 1.5 / 4.
     assert abs(row["llc"] - exact) < 4 * row["llc_se"] + 0.029 * exact
     # A half chain with ESS e has a mean of variance 1 / e: that much R-hat^2 is above 1.
-    assert row["rhat"] == pytest.approx((1 + 2 * 200 / row["ess"]) ** 0.5, abs=0.01)
+    # Ranks of squares correlate less than the squares do, so that it is not all of it.
+    assert 0.5 < (row["rhat"] ** 2 - 1) / (2 * 200 / row["ess"]) < 1.1
     assert row["chain_steps"] == 120_000
 
 
