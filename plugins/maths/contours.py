@@ -149,10 +149,10 @@ def colour_bar(
         bar.update_ticks()
 
 
-def few_ticks(axes: Axes) -> None:
+def few_ticks(axes: Axes, most: int = 4) -> None:
     """Set few round ticks on both axes."""
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(4, steps=theme.STEPS))
+        axis.set_major_locator(MaxNLocator(most, steps=theme.STEPS))
 
 
 def draw_contours(wish: Contour, grid: grids.Grid, path: pd.DataFrame | None) -> Figure:
@@ -221,15 +221,15 @@ def draw_mosaic(
         )
         draw_surface(here, grid.x, grid.y, panel.values, scale, lines=wish.lines, cmap=cmap)
         draw_star(here, 5.0)
-        here.set_title(textwrap.fill(titles[at], letters), fontsize=5.6, pad=3, linespacing=1.15)
-        few_ticks(here)
+        here.set_title(two_lines(titles[at], letters), fontsize=5.6, pad=3, linespacing=1.15)
+        few_ticks(here, 2)
         if len(thumbnails):
             _thumbnail(here, thumbnails[at])
         if not wish.share_colour_bar:
             colour_bar(figure, here, scale, cmap, label="", length=side)
     for spare in axes.flat[len(grid.panels) :]:
         spare.set_axis_off()
-    for at in range(columns):
+    for at in range(min(columns, len(grid.panels))):
         lowest = max(k for k in range(at, len(grid.panels), columns))
         axes.flat[lowest].tick_params(labelbottom=True)
     for at, here in enumerate(axes.flat[: len(grid.panels)]):
@@ -241,6 +241,18 @@ def draw_mosaic(
     theme.head_and_foot(figure, wish.title, wish.footnote)
     fit_height(figure, axes)
     return figure
+
+
+def two_lines(title: str, letters: int) -> str:
+    """Break a title that is too long at the middle one of its bars, else between words."""
+    if len(title) <= letters:
+        return title
+    parts = title.split(" | ")
+    half = (len(parts) + 1) // 2
+    lines = [" | ".join(parts[:half]) + " |", " | ".join(parts[half:])]
+    if len(parts) > 1 and max(map(len, lines)) <= letters + 4:
+        return "\n".join(lines)
+    return textwrap.fill(title, letters)
 
 
 def _thumbnail(axes: Axes, picture: Any) -> None:

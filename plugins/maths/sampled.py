@@ -80,6 +80,7 @@ def landscapes(
                 "greatest_loss": [float(own.max())],
                 "rows": [1 if samples else len(y)],
                 "resolution": [wish.points],
+                "ranges": ["alpha {:g} to {:g}, beta {:g} to {:g}".format(*wish.alpha, *wish.beta)],
                 "computed": [found[0].path],
                 "drawn_with": [int(seed)],
                 "shown": [str(data.about.get("source", data.about.get("name", "")))],

@@ -87,7 +87,7 @@ def draw_perspective(wish: Surface3d, grid: grids.Grid) -> Figure:
     x, y = np.meshgrid(grid.x, grid.y)
     cmap = contours.colours(wish.colours)
     axes.plot_surface(
-        x, y, heights, cmap=cmap, norm=scale.norm, linewidth=0, antialiased=True,
+        x, y, heights, cmap=cmap, norm=scale.norm, linewidth=0, antialiased=False,
         rcount=heights.shape[0], ccount=heights.shape[1],
     )  # fmt: skip
     axes.view_init(elev=wish.elevation, azim=wish.azimuth)
@@ -95,7 +95,8 @@ def draw_perspective(wish: Surface3d, grid: grids.Grid) -> Figure:
     axes.set_ylabel(wish.y_label or wish.y, labelpad=-4)
     axes.set_zlim(low, high)
     for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
-        axis.set_major_locator(MaxNLocator(4, steps=theme.STEPS))
+        most = 6 if axis is axes.zaxis else 4
+        axis.set_major_locator(MaxNLocator(most, steps=theme.STEPS))
         axis.set_tick_params(pad=-2)
         axis.pane.set_facecolor("white")
     bar_axes = figure.add_axes((0.84, 0.2, 0.03, 0.6))

@@ -57,6 +57,7 @@ class LandscapeProbe(Probe):
         "greatest_loss": "centre: largest value on the surface, nats",
         "rows": "centre: rows of data that the loss is a mean over",
         "resolution": "centre: points along direction 1",
+        "ranges": "centre: ends of the grid along both directions",
         "computed": "centre: factorised, affine first layer, stacked or mapped",
         "drawn_with": "centre: the seed that samples were drawn with",
         "shown": "centre: which data this is",
@@ -119,10 +120,9 @@ class LandscapeProbe(Probe):
             )
         ranks = [node.rank for node in nodes]
         try:
-            found = landscapes(
+            for surface, centre in landscapes(
                 one, ranks, model=model, directions=directions, data=data, seed=seed, here=here
-            )
+            ):
+                yield Landscape(Table(surface), Table(centre))
         except ValueError as error:
             raise RunnerError(f"landscape: {error}") from error
-        for surface, centre in found:
-            yield Landscape(Table(surface), Table(centre))

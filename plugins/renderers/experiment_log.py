@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from plugins.maths.views import check_columns, suffix_problem
-from runner.parameters import Column, Text
+from runner.parameters import Column
 from runner.plugin import Renderer
 from runner.types import Files, Table
 
@@ -24,7 +24,7 @@ class ExperimentLog(Renderer):
     """
 
     keep: tuple[Column, ...] = Field((), description="columns of `table` told; empty: all")
-    notes: dict[str, Text] = Field({}, description="further lines, name -> text")
+    notes: dict[str, str] = Field({}, description="further lines, name -> text")
 
     def check_parameters(self) -> str | None:
         return suffix_problem(self, (".txt",))

@@ -50,8 +50,8 @@ class SelectedSamples(Renderer):
                     {**{str(k): v for k, v in row.items()}, "thumbnail": picture.tolist()}
                     for row, picture in zip(rows, thumbnails, strict=True)
                 ]
-                text = json.dumps(records, indent=1, allow_nan=False)
-                contents[suffix] = (text + "\n").encode()
+                lines = (json.dumps(record, allow_nan=False) for record in records)
+                contents[suffix] = ("[\n" + ",\n".join(lines) + "\n]\n").encode()
             else:
                 columns = {name: np.asarray([row[name] for row in rows]) for name in names}
                 contents[suffix] = npz({**columns, "thumbnail": thumbnails})

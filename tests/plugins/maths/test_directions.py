@@ -67,12 +67,10 @@ def test_a_tensors_draw_depends_on_no_other_tensor() -> None:
 
 
 def test_principal_directions_of_a_plane_hold_every_checkpoint() -> None:
-    basis = torch.linalg.qr(
-        torch.randn(105, 2, generator=torch.Generator().manual_seed(0)).double()
-    )
+    entries = torch.randn(105, 2, generator=torch.Generator().manual_seed(0))
+    basis = torch.linalg.qr(entries.double())
     places = torch.tensor([[3.0, 0.5], [1.0, -1.0], [-0.5, 0.2], [0.0, 0.0]]).double()
-    like = WEIGHTS
-    steps = [maths.unflattened(basis.Q @ place, like) for place in places]
+    steps = [maths.unflattened(basis.Q @ place, WEIGHTS) for place in places]
     found, shares = maths.principal(steps)
     assert sum(shares) == pytest.approx(1.0, abs=1e-12)
     assert shares[0] > shares[1]
