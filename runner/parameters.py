@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, GetCoreSchemaHandler
+from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
 
 from runner.numbers import number
@@ -65,6 +65,14 @@ class InputFile:
                 lambda file: {"sha256": file.digest}
             ),
         )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Return what stands in a spec: a path, as text."""
+        del schema, handler
+        return {"type": "string"}
 
     @classmethod
     def _validated(cls, value: Any, info: core_schema.ValidationInfo[Any]) -> InputFile:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic.json_schema import GenerateJsonSchema
-
 from runner.language.axes import RANGES
 from runner.language.spec import CHECK_KEYS
 from runner.plugin import FAMILIES, Plugin, Port, signature
@@ -109,7 +107,7 @@ def _words() -> Schema:
     amounts = {"threads": {"type": "integer", "minimum": 1, "default": 1},
                "gpu": {"type": "integer", "minimum": 0, "default": 0}}  # fmt: skip
     part = {"table": references, "where": _ref("where"), "derive": _ref("derive")}
-    slices = {"anyOf": [references, {**_table(part), "required": ["table"]}]}
+    slices = {"anyOf": [references, _table(part)]}
     return {
         "use": {"type": "string", "pattern": rf"^\$?\${_NAME}(\.{_NAME})?$"},
         "expression": {"type": "string", "pattern": r"^([-+*/(). 0-9eE_]|pi|tau|sqrt|log|exp)+$"},
@@ -163,14 +161,6 @@ def _check(meaning: str, references: Schema, slices: Schema) -> Schema:
 # -- plugins -------------------------------------------------------------------------------------
 
 
-class _Fields(GenerateJsonSchema):
-    """Pydantic's own, but for input files, which stand in a spec as paths."""
-
-    def function_plain_schema(self, schema: Any) -> Schema:
-        del schema
-        return {"type": "string"}
-
-
 def _family(family: str, names: list[str]) -> Schema:
     """Return the schema of a family's table: each step is of one plugin, or like another step."""
     if not names:
@@ -184,7 +174,7 @@ def _family(family: str, names: list[str]) -> Schema:
 def _plugin(family: str, name: str, cls: type[Plugin]) -> Schema:
     """Return the plugin's definition and those of its tables of options."""
     template = f"#/$defs/{family}.{name}.{{model}}"
-    raw = cls.model_json_schema(ref_template=template, schema_generator=_Fields)
+    raw = cls.model_json_schema(ref_template=template)
     found = signature(cls)
     properties = {
         "use": {"const": name, "description": (cls.__doc__ or "").strip().partition("\n")[0]},
@@ -268,7 +258,11 @@ def _whole(required: dict[str, list[str]]) -> Schema:
     """Return what holds of a spec that stands alone: each step has a plugin and what that needs."""
     like: Schema = {"required": ["like"]}
     steps: Schema = {family: _tables_of(_complete(family, required, like)) for family in FAMILIES}
-    judged = {"required": ["check"], "anyOf": [{"required": [w]} for w in ("table", "let")]}
+    judged = {
+        "required": ["check"],
+        "anyOf": [{"required": [word]} for word in ("table", "let")],
+        "properties": {"let": _tables_of({"required": ["table"]})},  # of a slice that is a table
+    }
     checks = {key: _tables_of({"anyOf": [like, judged]}) for key in CHECK_KEYS}
     return {"properties": {**steps, **checks}}
 

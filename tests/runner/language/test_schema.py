@@ -274,3 +274,17 @@ def test_a_file_that_cannot_be_written_is_named(shared_world) -> None:
     outcome = shared_world.cli("schema", "--out", "nowhere/schema.json")
     assert outcome.code == 2
     assert outcome.err == "error: cannot write nowhere/schema.json: No such file or directory\n"
+
+
+def test_a_profile_may_change_a_slice_without_naming_its_table_and_a_spec_may_not(shipped) -> None:
+    whole = """
+    title = "t"
+    [data.sine]
+    use = "function_1d"
+    [hypotheses.h]
+    check = "max(a.x) < 1"
+    let.a = { table = "@sine", where = { seed = 1 } }
+    """
+    profile = "[profiles.small.hypotheses.h]\nlet.a.where.seed = 2\n"
+    assert wrong(shipped, whole + profile) == []
+    assert wrong(shipped, whole.replace('table = "@sine", ', "")) != []
