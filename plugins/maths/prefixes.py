@@ -9,26 +9,14 @@ in all, ordered by position, N pairs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from plugins.maths.attention_links import Links, Past
+
 WORTHWHILE = 0.75  # share of distinct prefixes above which all rows are kept
-
-
-@dataclass(frozen=True)
-class Past:
-    """Which source rows the queries of one layer look at.
-
-    Attributes:
-        own: (queries,) the source row that is a query's own; None when they are the same rows.
-        groups: (queries, positions seen, their source rows (queries * positions,)) of each run of
-            queries that see equally many positions.
-    """
-
-    own: Tensor | None
-    groups: list[tuple[int, int, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -44,6 +32,7 @@ class Prefixes:
     pairs: Tensor  # (R,) pair of each row
     pair_tokens: Tensor  # (N,)
     pair_positions: Tensor  # (N,)
+    known: dict[tuple[bool, bool, int, int, int], Links] = field(default_factory=dict)
 
     def seen(self, first: bool, last: bool) -> Past:
         """Return what the queries of the first layer, the last one, or one between look at.
@@ -62,6 +51,22 @@ class Prefixes:
             groups = [(n, length, self.pairs[rows]) for n, length, rows in groups]
         return Past(own, groups)
 
+    def links(self, first: bool, last: bool, networks: int, heads: int) -> tuple[Past, Links]:
+        """Return what `seen` does, with its links for some networks, made once for each number.
+
+        The tables hold queries, keys and values side by side, or keys and values alone where the
+        queries are fewer than the sources: see `apart`.
+        """
+        past = self.seen(first, last)
+        sources = len(self.pair_tokens) if first else len(self.tokens)
+        parts = 2 if apart(past, sources) else 3
+        which = (first, last, networks, heads, parts)
+        if which not in self.known:
+            self.known[which] = Links.of(
+                past, networks=networks, sources=sources, heads=heads, parts=parts
+            )
+        return past, self.known[which]
+
     def to(self, device: torch.device) -> Prefixes:
         """Return the tables on a device; nothing waits for it."""
         if self.tokens.device == device:
@@ -75,6 +80,11 @@ class Prefixes:
             moved(self.last), moved(self.final), moved(self.pairs), moved(self.pair_tokens),
             moved(self.pair_positions),
         )  # fmt: skip
+
+
+def apart(past: Past, sources: int) -> bool:
+    """Return whether queries are projected from their own rows, fewer than the sources."""
+    return past.own is not None and len(past.own) < sources
 
 
 def prefixes(x: Tensor) -> Prefixes:

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from plugins.maths.prefixes import Past, Prefixes
+from plugins.maths.attention_links import Links, Past
+from plugins.maths.prefixes import Prefixes, apart
 
 aten = torch.ops.aten
 Back = Callable[[Tensor], Tensor]  # gradient of a result -> gradient of the argument
@@ -79,7 +80,8 @@ class Decoders:
         backs = []
         for layer in range(self.layers):
             last, first = layer == self.layers - 1, layer == 0
-            stream, back = self._attention(named.block(layer), stream, rows.seen(first, last))
+            past, links = rows.links(first, last, len(stream), self.heads)
+            stream, back = self._attention(named.block(layer), stream, past, links)
             backs.append(back)
             stream, back = self._feed_forward(named.block(layer), stream)
             backs.append(back)
@@ -97,21 +99,23 @@ class Decoders:
     def _operand(self, x: Tensor) -> Tensor:
         return x if self.operands is None else x.to(self.operands)
 
-    def _attention(self, named: Named, stream: Tensor, past: Past) -> tuple[Tensor, Back]:
+    def _attention(
+        self, named: Named, stream: Tensor, past: Past, links: Links
+    ) -> tuple[Tensor, Back]:
         """Add attention: source rows (K, N, D) -> the queries' rows (K, R, D)."""
         unit, unit_back = _normal(stream, named["norm1.eps"])
         source, width, own = self._operand(unit), stream.shape[-1], past.own
-        apart = None if own is None or len(own) >= stream.shape[1] else own
-        if apart is not None:  # fewer queries than sources
+        few = own if apart(past, stream.shape[1]) else None
+        if few is not None:
             query, query_back = _projection(
-                named, "norm1", "qkv", source.index_select(1, apart), part=slice(0, width)
+                named, "norm1", "qkv", source.index_select(1, few), part=slice(0, width)
             )
-            pair, pair_back = _projection(named, "norm1", "qkv", source, part=slice(width, None))
+            table, back_table = _projection(named, "norm1", "qkv", source, part=slice(width, None))
         else:
-            every, every_back = _projection(named, "norm1", "qkv", source)
-            query, pair = every[..., :width], every[..., width:]
+            table, back_table = _projection(named, "norm1", "qkv", source)
+            query = table[..., :width]
             query = query if own is None else query.index_select(1, own)
-        mixed, mixed_back = _mixed(query, pair, past, self.heads)
+        mixed, mixed_back = _mixed(query, table, links)
         mixed = self._operand(mixed)
         weight = self._operand(named["out.weight"])
         kept = stream if own is None else stream.index_select(1, own)
@@ -121,15 +125,14 @@ class Decoders:
             factor = self._operand(slope)
             _product(factor.mT, mixed, named.gradient("out.weight"))
             torch.sum(slope, 1, out=named.gradient("out.bias"))
-            # Gradients of query, key and value side by side, as the projection gave them.
-            inner = slope.new_zeros(*stream.shape[:2], 3 * width)
-            query_slope = mixed_back(torch.bmm(factor, weight).to(slope.dtype), inner[..., width:])
-            if apart is not None:
-                unit_slope = pair_back(inner[..., width:])
-                unit_slope.index_add_(1, apart, query_back(query_slope))
+            table_slope = torch.empty_like(table)
+            query_slope = mixed_back(torch.bmm(factor, weight).to(slope.dtype), table_slope)
+            if few is not None:
+                unit_slope = back_table(table_slope)
+                unit_slope.index_add_(1, few, query_back(query_slope))
             else:
-                _add_rows(inner[..., :width], own, query_slope)
-                unit_slope = every_back(inner)
+                _put_rows(table_slope[..., :width], own, query_slope)
+                unit_slope = back_table(table_slope)
             if own is None:
                 return unit_back(unit_slope, slope)
             return unit_back(unit_slope, torch.zeros_like(stream).index_add_(1, own, slope))
@@ -209,12 +212,12 @@ def _projection(
         result = torch.baddbmm(bias, x, folded.mT)
     else:
         result = torch.bmm(x, folded.mT)
-        result = result + bias if wide else result.add_(bias)
+        result = result + bias if wide else result.add_(bias.to(x.dtype))
 
     def back(slope: Tensor) -> Tensor:
         factor = slope.to(x.dtype)
         raw = torch.bmm(factor.mT, x).to(weight.dtype)
-        total = slope.sum(1, keepdim=True, dtype=weight.dtype)  # (K, 1, outputs)
+        total = _over_rows(factor, weight.dtype)  # (K, 1, outputs)
         if biased:
             named.gradient(f"{linear}.bias")[:, part] = total[:, 0]
         named.gradient(f"{norm}.weight").add_((raw * weight).sum(1))
@@ -228,47 +231,49 @@ def _projection(
 
 
 def _mixed(
-    query: Tensor, pair: Tensor, past: Past, heads: int
+    query: Tensor, table: Tensor, links: Links
 ) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
-    """Return attention (K, R, D) of queries (K, R, D) over keys and values (K, N, 2 D).
+    """Return attention (K, R, D) of queries (K, R, D) to the keys and values that end the table.
 
-    The way back adds the gradient of `pair` to its second argument and returns the query's.
+    The way back writes the gradients of keys and values to its second argument, which is like the
+    table, and returns the queries'.
     """
-    scale = (query.shape[-1] // heads) ** -0.5
-    result = torch.empty_like(query)
-    kept, start = [], 0
-    for size, length, rows in past.groups:
-        at = slice(start, start + size)
-        start += size
-        one = query[:, at].unflatten(-1, (1, heads, -1))  # (K, U, 1, H, d)
-        seen = pair.index_select(1, rows).unflatten(-1, (2, heads, -1)).unflatten(1, (size, length))
-        key, value = seen.unbind(3)  # (K, U, length, H, d) each
-        weight = ((one * key).sum(-1) * scale).softmax(2)  # (K, U, length, H)
-        torch.sum(weight[..., None] * value, 2, out=result[:, at].unflatten(-1, (heads, -1)))
-        kept.append((at, rows, one, key, value, weight))
+    shape, width = query.shape, query.shape[-1]
+    depth = width // links.heads
+    runs = table.shape[-1] // width
+    key, value = runs - 2, runs - 1
+    flat, rows = query.reshape(-1, depth), table.view(-1, depth)
+    scale = depth**-0.5
+    weight = links.softmax(links.products(flat, rows, key).mul_(scale))
+    result = links.sums(rows, value, weight)
 
     def back(slope: Tensor, into: Tensor) -> Tensor:
-        query_slope = torch.empty_like(query)
-        for at, rows, one, key, value, weight in kept:
-            part = slope[:, at].unflatten(-1, (1, heads, -1))
-            each = value.new_empty(*value.shape[:3], 2, *value.shape[3:])
-            torch.mul(weight[..., None], part, out=each[:, :, :, 1])
-            gain = (part * value).sum(-1)
-            gain = weight * (gain - (weight * gain).sum(2, keepdim=True)) * scale
-            torch.mul(gain[..., None], one, out=each[:, :, :, 0])
-            torch.sum(gain[..., None] * key, 2, out=query_slope[:, at].unflatten(-1, (heads, -1)))
-            into.index_add_(1, rows, each.flatten(3).flatten(1, 2))
-        return query_slope
+        slope = slope.view(-1, depth)
+        score = links.softmax_back(links.products(slope, rows, value), weight).mul_(scale)
+        for run, queries, factor in ((key, flat, score), (value, slope, weight)):
+            part = into[..., run * width : (run + 1) * width]
+            part.copy_(links.turned_sums(queries, factor).view(part.shape))
+        return links.sums(rows, key, score).view(shape)
 
-    return result, back
+    return result.view(shape), back
 
 
-def _add_rows(into: Tensor, rows: Tensor | None, values: Tensor) -> None:
-    """Add values (K, R, D) to the rows of `into`, (K, N, D); None is every row in order."""
+def _over_rows(x: Tensor, kind: torch.dtype) -> Tensor:
+    """Return the sum of (K, rows, columns) over rows, (K, 1, columns), in a type.
+
+    Half precision is summed by a product, which does so in single precision and is faster.
+    """
+    if x.dtype == kind:
+        return x.sum(1, keepdim=True)
+    return torch.bmm(x.new_ones(len(x), 1, x.shape[1]), x).to(kind)
+
+
+def _put_rows(into: Tensor, rows: Tensor | None, values: Tensor) -> None:
+    """Write the sums of values (K, R, D) by row to `into`, (K, N, D); None is row by row."""
     if rows is None:
-        into.add_(values)
+        into.copy_(values)
     else:
-        into.index_add_(1, rows, values)
+        into.zero_().index_add_(1, rows, values)
 
 
 def _add_product(into: Tensor, a: Tensor, b: Tensor) -> Tensor:
