@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from plugins.maths.health import Health
 from runner.errors import RunnerError
 from runner.parameters import Real
 from runner.plugin import Probe
@@ -29,37 +30,6 @@ STEP_SIZE = {"sgld": 5e-8, "psgld": 1e-10, "rsgld": 4e-14, "sisgld": 3e-4}
 LOCALISATION = {"sgld": 1e6, "psgld": 1e6, "rsgld": 1e6, "sisgld": 150.0}
 FLOOR = {"sgld": 0.0, "psgld": 1e-3, "rsgld": 1e-6, "sisgld": 1e-12}
 BATCH = 16  # cells computed together where chunk is open: their noise is drawn once
-
-
-class Health(BaseModel):
-    """When a chain may be believed. Every rule that fails is named in the column `reason`.
-
-    The rules of loss and accuracy hold a chain against chance, and are not asked where the loss is
-    squared.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-    max_loss: Real = Field(
-        0.5, gt=0, description="largest mean loss along the chain, as a share of chance ln(classes)"
-    )
-    min_accuracy: Real = Field(
-        0.5, ge=0, le=1,
-        description="least mean accuracy, as a share of the way from chance to the centre's",
-    )  # fmt: skip
-    max_disagreement: Real = Field(
-        0.5, gt=0,
-        description="largest difference of the two halves, as a share of the llc; one within two "
-        "of its standard errors is no disagreement",
-    )  # fmt: skip
-    max_error: Real = Field(
-        0.5, gt=0, description="largest standard error, as a share of the llc: chains must agree"
-    )
-    min_reach: Real = Field(
-        0.2, ge=0,
-        description="least mean of localiser * displacement^2 (1 in equilibrium); below, the chain "
-        "has hardly moved. Not asked where localisation = 0",
-    )  # fmt: skip
 
 
 class Llc(Probe):
@@ -298,7 +268,11 @@ class Llc(Probe):
         if self.sampler == "psgld":
             draws = max(1, self.metric_draws // 8)
             return squared_gradient(
-                target, center, seed, batch_size=self.minibatch, draws=draws,
+                target,
+                center,
+                seed,
+                batch_size=self.minibatch,
+                draws=draws,
                 chunk=self.at_once(target),
             )
         return None
@@ -340,42 +314,9 @@ class Llc(Probe):
         rows = [
             dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)
         ]
-        reasons = [self.reasons(row, target.classes) for row in rows]
+        reasons = [self.health.reasons(row, target.classes) for row in rows]
         return lists | {
             "chain_steps": [schedule.chains * (schedule.burn_in + schedule.steps)] * len(rows),
             "healthy": [not r for r in reasons],
             "reason": ["; ".join(r) for r in reasons],
         }
-
-    def reasons(self, row: dict[str, float], classes: int | None) -> list[str]:
-        """Return the rules of health that a row breaks, in words with values; [] if none.
-
-        `classes` is None where there is no chance to hold loss and accuracy against.
-        """
-        health, llc = self.health, row["llc"]
-        if not math.isfinite(llc) or math.isnan(row["drift"]):
-            return ["loss or weights not finite"]
-        apart = abs(row["llc_first_half"] - row["llc_second_half"])
-        noise = 2 * 2 * row["llc_se"]  # a half has half the draws, so their difference 2 errors
-        moved = row["localisation"] == 0 or row["reach"] >= health.min_reach
-        rules = [
-            (llc > 0, f"llc {llc:.3g} not positive"),
-            *(self._against_chance(row, classes) if classes else ()),
-            (
-                apart <= max(health.max_disagreement * abs(llc), noise),
-                f"halves {row['llc_first_half']:.3g} and {row['llc_second_half']:.3g} disagree",
-            ),
-            (
-                row["llc_se"] <= health.max_error * abs(llc),
-                f"standard error {row['llc_se']:.3g} too large for {llc:.3g}",
-            ),
-            (moved and row["drift"] > 0, f"hardly moved: reach {row['reach']:.2g}"),
-        ]
-        return [words for holds, words in rules if not holds]
-
-    def _against_chance(self, row: dict[str, float], classes: int) -> Iterator[tuple[bool, str]]:
-        chance = 1 / classes
-        least = chance + self.health.min_accuracy * (row["accuracy_at_center"] - chance)
-        most = self.health.max_loss * math.log(classes)
-        yield row["mean_loss"] <= most, f"loss {row['mean_loss']:.3g} above {most:.3g}"
-        yield row["accuracy"] >= least, f"accuracy {row['accuracy']:.3g} below {least:.3g}"

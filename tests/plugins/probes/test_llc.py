@@ -176,13 +176,13 @@ GOOD = {
     ],
 )
 def test_each_rule_of_health_is_named_when_broken(change, reason):
-    found = Llc().reasons(GOOD | change, classes=49)
+    found = Health().reasons(GOOD | change, classes=49)
     assert len(found) == (reason is not None)
     assert reason is None or reason in found[0]
 
 
 def test_rules_of_health_can_be_changed():
-    lenient = Llc(health=Health(min_reach=0.0))
+    lenient = Health(min_reach=0.0)
     assert lenient.reasons(GOOD | {"reach": 0.0}, classes=49) == []
     with pytest.raises(ValidationError):
         Health(min_accuracy=1.5)
