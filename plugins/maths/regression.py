@@ -34,8 +34,8 @@ class Regression:
         self.points = len(self.y)
         self.y = self.y.reshape(self.points, -1)
         self.whole = self.x, self.y
-        self.linear = isinstance(stack.module, LinearInInputs)
-        if self.linear:
+        self.linear = stack.module if isinstance(stack.module, LinearInInputs) else None
+        if self.linear is not None:
             self.whole = _condensed(self.x, self.y)
 
     def gradient(
@@ -47,21 +47,14 @@ class Regression:
         """
         x, y = self.whole if rows is None else (self.x[rows], self.y[rows])
         weights = self.stack.layout.views(flat)
-        if self.linear:
-            loss, parts = self._stated(weights, x, y)
-        else:
-            loss, parts = self._automatic(weights, cells, x, y)
+        loss, parts = (
+            self._automatic(weights, cells, x, y)
+            if self.linear is None
+            else _stated(self.linear, weights, x, y)
+        )
         for view, part in zip(self.stack.layout.views(out).values(), parts, strict=True):
             view.copy_(part)
         return loss, torch.full_like(loss, torch.nan)
-
-    def _stated(
-        self, weights: Mapping[str, Tensor], x: Tensor, y: Tensor
-    ) -> tuple[Tensor, list[Tensor]]:
-        matrix, back = self.stack.module.matrix(weights)
-        residual = x @ matrix - y
-        loss = residual.square().sum((1, 2)) / (2 * len(x))
-        return loss, back(x.mT @ residual / len(x))
 
     def _automatic(
         self, weights: Mapping[str, Tensor], cells: Cells, x: Tensor, y: Tensor
@@ -100,6 +93,15 @@ class Regression:
 def squared(outputs: Tensor, y: Tensor) -> Tensor:
     """Return the loss of each input, (K, B), for outputs (K, B, C) and targets (B, C)."""
     return (outputs.flatten(2) - y).square().sum(2) / 2
+
+
+def _stated(
+    module: LinearInInputs, weights: Mapping[str, Tensor], x: Tensor, y: Tensor
+) -> tuple[Tensor, Sequence[Tensor]]:
+    matrix, back = module.matrix(weights)
+    residual = x @ matrix - y
+    loss = residual.square().sum((1, 2)) / (2 * len(x))
+    return loss, back(x.mT @ residual / len(x))
 
 
 def _condensed(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

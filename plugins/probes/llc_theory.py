@@ -64,7 +64,7 @@ class LlcTheory(Probe):
             raise RunnerError(
                 f"llc_theory: no formula is known for {type(net).__name__}; use model analytic"
             )
-        layers = self.layers(model, data)
+        layers = self.layers(net, model, data)
         known = coefficient(net, layers)
         found = self.finite(net, layers, self.stiffness(model), data, seed)
         row = {
@@ -80,11 +80,10 @@ class LlcTheory(Probe):
         return Table({name: [value] for name, value in row.items()})
 
     @staticmethod
-    def layers(model: Network, data: Split) -> list[Tensor]:
+    def layers(net: Analytic, model: Network, data: Split) -> list[Tensor]:
         """Return the tensors of the network less their origins, after a look at where it stands."""
         import torch
 
-        net = model.architecture
         wanted = net.minimum(data).weights
         for name, weight in model.weights.items():
             if not torch.allclose(weight.double(), wanted[name], rtol=1e-5, atol=1e-6):

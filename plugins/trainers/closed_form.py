@@ -33,4 +33,5 @@ class ClosedForm(Trainer):
             raise RunnerError(
                 f"closed_form: no split {self.train!r}, only {listed(data.splits)}; set train"
             )
-        return minimum(data[self.train])
+        placed: Network = minimum(data[self.train])
+        return placed
