@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from plugins.maths.prefixes import prefixes
 from plugins.maths.stacked import Classification, Stack, forward, mapped
 from plugins.models.transformer import Transformer
 from plugins.perturbations.rescale import Rescale
@@ -24,15 +23,6 @@ def networks(dtype: torch.dtype = torch.float64, model: Transformer = SMALL) -> 
         weights = Rescale(alpha=alpha, beta=1 / alpha).run(model.initialise(Seed(index))).weights
         found.append(Network(model, {name: value.to(dtype) for name, value in weights.items()}))
     return found
-
-
-def test_prefixes_share_what_can_be_shared():
-    x = torch.from_numpy(pairs()["x"])
-    rows = prefixes(x)
-    assert rows.sizes == [PRIME, PRIME, PRIME**2, PRIME**2]
-    table = rows.last.reshape(x.shape)
-    assert torch.equal(rows.tokens[table], x)
-    assert torch.equal(rows.positions[table], torch.arange(4).expand(x.shape))
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])

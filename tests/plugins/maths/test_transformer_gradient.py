@@ -47,14 +47,6 @@ def by_autograd(many: Stack, x, y):
     return loss.detach(), torch.autograd.grad(loss.sum(), flat)[0]
 
 
-def test_prefixes_of_the_first_layer_are_pairs():
-    x = torch.from_numpy(pairs()["x"])
-    rows = prefixes(x)
-    assert len(rows.pair_tokens) == 2 * PRIME + 2  # a, the operator, b, the equals sign
-    assert torch.equal(rows.pair_tokens[rows.pairs], rows.tokens)
-    assert torch.equal(rows.pair_positions[rows.pairs], rows.positions)
-
-
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
 @pytest.mark.parametrize("kind", ["pairs", "random", "single"])
