@@ -34,12 +34,12 @@ def test_the_spec_of_the_readme_is_valid(tmp_path):
 
 
 def test_the_error_of_the_readme_is_what_one_sees(tmp_path):
-    text = (ROOT / "specs" / "llc_sisgld.toml").read_text("utf-8")
-    file = tmp_path / "llc_sisgld.toml"
+    text = (ROOT / "specs" / "llc_networks.toml").read_text("utf-8")
+    file = tmp_path / "llc_networks.toml"
     file.write_text(text.replace("width = 64", "widht = 64"), "utf-8")
     command = [sys.executable, "-m", "runner", "validate", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    line = README[README.index("specs/llc_sisgld.toml:") :].partition(" ...\n")[0]
+    line = README[README.index("specs/llc_networks.toml:") :].partition(" ...\n")[0]
     assert line.partition("toml:")[2] in done.stderr.partition("toml:")[2]
 
 

@@ -1,4 +1,4 @@
-"""Which step size and localisation of a sampler may be believed: healthy, and flat in the step."""
+"""Which step size and localisation of a sampler may be believed: healthy, stable, flat."""
 
 from __future__ import annotations
 
@@ -53,29 +53,36 @@ class Survey:
         sound = (values["healthy"] == 1) & (values["reach"] <= max_reach)
         return cls(steps, pulls, values, sound.all(2))
 
-    def flat(self, tolerance: float) -> NDArray[np.bool_]:
-        """Return which settings are healthy and agree with both neighbours in the step, (P, S).
+    def stable(self) -> NDArray[np.bool_]:
+        """Return which settings are healthy, at the next smaller and larger step too, (P, S).
 
-        Neighbours agree when they are healthy too and no repeat's llc differs by more than
-        `tolerance` combined standard errors. The ends of the sweep have one neighbour and are not
-        known to be flat.
+        The ends of the sweep have one neighbour and are not known to be stable.
+        """
+        well = self.healthy
+        found = np.zeros_like(well)
+        found[:, 1:-1] = well[:, 1:-1] & well[:, :-2] & well[:, 2:]
+        return found
+
+    def flat(self, tolerance: float) -> NDArray[np.bool_]:
+        """Return which stable settings agree with both neighbours in the step, (P, S).
+
+        Settings agree when no repeat's llc differs by more than `tolerance` combined errors.
         """
         llc, error = self.values["llc"], self.values["llc_se"]
         apart = np.abs(np.diff(llc, axis=1))
         combined = np.hypot(error[:, 1:], error[:, :-1])
-        agree = (apart <= tolerance * combined).all(2)
-        agree &= self.healthy[:, 1:] & self.healthy[:, :-1]
-        found = np.zeros_like(self.healthy)
-        found[:, 1:-1] = agree[:, 1:] & agree[:, :-1]
+        agree = np.all(apart <= tolerance * combined, axis=2)
+        found = self.stable()
+        found[:, 1:-1] &= agree[:, 1:] & agree[:, :-1]
         return found
 
-    def choose(self, among: NDArray[np.bool_]) -> tuple[int, int] | None:
-        """Return the setting with the weakest localisation and there the largest step, or None."""
-        rows, columns = np.nonzero(among)
-        if not len(rows):
+    def choose(self, among: NDArray[np.bool_], prefer: NDArray[np.bool_]) -> tuple[int, int] | None:
+        """Return the weakest localisation, and its largest step (a preferred one), or None."""
+        if not among.any():
             return None
-        row = int(rows.min())
-        return row, int(columns[rows == row].max())
+        row = int(np.nonzero(among.any(1))[0].min())
+        columns = among[row] & prefer[row] if (among[row] & prefer[row]).any() else among[row]
+        return row, int(np.nonzero(columns)[0].max())
 
     def at(self, name: str, place: tuple[int, int]) -> NDArray[np.float64]:
         """Return a column's values in all repeats at a setting, (R,)."""
@@ -86,13 +93,14 @@ class Survey:
 def recommendation(survey: Survey, tolerance: float) -> dict[str, Any]:
     """Return the recommended setting, how it came to be, and how the setting in use (1, 1) does.
 
-    Flat settings come first, then healthy ones; without either the numbers are nan.
+    It is chosen among the stable settings, else among the healthy; without either it is nan.
     """
-    flat = survey.flat(tolerance)
-    place = survey.choose(flat)
-    is_flat = place is not None
-    place = place if is_flat else survey.choose(survey.healthy)
-    counts = f"{flat.sum()} flat, {survey.healthy.sum()} healthy of {flat.size} settings"
+    stable, flat = survey.stable(), survey.flat(tolerance)
+    place = survey.choose(stable, flat) or survey.choose(survey.healthy, flat)
+    counts = (
+        f"{survey.healthy.sum()} healthy, {stable.sum()} stable, {flat.sum()} flat of "
+        f"{flat.size} settings"
+    )
     if place is None:
         nothing = dict.fromkeys(
             ("step_size", "localisation", "step_factor", "localisation_factor"), np.nan
@@ -110,15 +118,20 @@ def recommendation(survey: Survey, tolerance: float) -> dict[str, Any]:
             "llc_most": float(llc.max()),
             "ess": float(survey.at("ess", place).min()),
         }
-        kind = "flat" if is_flat else "healthy, though none is flat"
+        kind = "healthy, though none is stable"
+        if stable[place]:
+            kind = "stable and flat" if flat[place] else "stable, though not flat"
         reason = f"largest step at the weakest localisation that is {kind} ({counts})"
     used = np.outer(np.isclose(survey.pulls, 1.0), np.isclose(survey.steps, 1.0))
     return found | {
-        "flat": is_flat,
+        "stable": bool(place and stable[place]),
+        "flat": bool(place and flat[place]),
         "in_use_healthy": bool((used & survey.healthy).any()),
+        "in_use_stable": bool((used & stable).any()),
         "in_use_flat": bool((used & flat).any()),
         "settings": int(flat.size),
         "healthy_settings": int(survey.healthy.sum()),
+        "stable_settings": int(stable.sum()),
         "flat_settings": int(flat.sum()),
         "reason": reason,
     }

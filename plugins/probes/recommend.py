@@ -14,12 +14,13 @@ from runner.types import Table
 class Recommend(Probe):
     """Choose step size and localisation from a sweep of `llc` about the settings in use.
 
-    A setting is flat when every repeat is healthy there and at the next smaller and larger step,
-    and the llc moves between them by no more than `tolerance` combined standard errors: the step
-    size is then small enough and large enough to play no part. Of the flat settings the one with
-    the weakest localisation, the nearest to the unlocalised definition, and there the largest
-    step, which mixes fastest, is recommended. Where none is flat, the same choice is made among
-    the healthy ones, and `flat` and `reason` say so. A chain that reaches much further than its
+    A setting is stable when every repeat is healthy there and at the next smaller and larger step;
+    it is flat when, besides, the llc moves between them by no more than `tolerance` combined
+    standard errors. Of the stable settings the one with the weakest localisation, the nearest to
+    the unlocalised definition, is recommended, and there the largest step, which mixes fastest, of
+    the flat ones if there are any. Flatness does not come first, for a localisation that leaves
+    the loss unfelt is flat everywhere. Where nothing is stable, the same choice is made among the
+    healthy; `stable`, `flat` and `reason` say so. A chain that reaches much further than its
     localiser allows in equilibrium steps too far for it, and is held unhealthy here. Neighbours
     that share their noise differ by less than their errors: `tolerance` is a generous bound.
 
@@ -37,11 +38,14 @@ class Recommend(Probe):
         "llc_least": "least llc among the repeats at the recommended setting",
         "llc_most": "largest llc among them",
         "ess": "least effective number of draws among them",
-        "flat": "whether the recommended setting is flat, else it is healthy only",
+        "stable": "whether the recommended setting is stable, else it is healthy only",
+        "flat": "whether it is flat",
         "in_use_healthy": "whether the setting in use, with both labels 1, is healthy",
+        "in_use_stable": "whether it is stable",
         "in_use_flat": "whether it is flat",
         "settings": "settings tried, count",
         "healthy_settings": "settings that are healthy in every repeat, count",
+        "stable_settings": "settings that are stable, count",
         "flat_settings": "settings that are flat, count",
         "reason": "what was chosen, among what",
     }

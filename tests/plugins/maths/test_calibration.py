@@ -43,23 +43,34 @@ def test_one_unhealthy_task_rules_a_setting_and_its_neighbours_in_the_step_out()
     assert (found["localisation_factor"], found["step_factor"]) == (0.1, 1.0)
 
 
-def test_a_localisation_without_a_flat_step_is_passed_over():
+def test_a_localisation_without_a_stable_step_is_passed_over():
     found = recommended(sweep(lambda task, pull, step: {"healthy": pull > 0.1 or step == 1.0}))
     assert (found["localisation_factor"], found["step_factor"]) == (1.0, 3.0)
 
 
-@pytest.mark.parametrize(("jump", "factor"), [(2.8, 3.0), (2.9, 0.3)])
-def test_flat_means_within_tolerance_combined_errors(jump, factor):
-    # two errors of 1 combine to sqrt 2, twice that is 2.83
+@pytest.mark.parametrize(("jump", "step"), [(2.8, 3.0), (2.9, 0.3)])
+def test_flat_means_within_tolerance_combined_errors(jump, step):
+    # Two errors of 1 combine to sqrt 2, twice that is 2.83. The jump lies between steps 1 and 3.
     frame = sweep(lambda task, pull, step: {"llc": 10.0 + jump * (step >= 3.0)}, tasks=("add",))
-    assert recommended(frame)["step_factor"] == (factor if jump > 2.83 else 3.0)
+    assert recommended(frame)["step_factor"] == step
 
 
-def test_without_a_flat_setting_a_healthy_one_is_named_and_said_not_to_be_flat():
-    found = recommended(sweep(lambda task, pull, step: {"healthy": step == 0.3}))
+def test_a_weak_localisation_that_is_stable_goes_before_a_strong_one_that_is_flat():
+    def change(task, pull, step):
+        return {"llc": 10.0 * step if pull < 1.0 else 10.0}
+
+    found = recommended(sweep(change))
+    assert (found["localisation_factor"], found["step_factor"]) == (0.1, 3.0)
+    assert found["stable"]
     assert not found["flat"]
+    assert "stable, though not flat" in found["reason"]
+
+
+def test_without_a_stable_setting_a_healthy_one_is_named_and_said_not_to_be_stable():
+    found = recommended(sweep(lambda task, pull, step: {"healthy": step == 0.3}))
+    assert not found["stable"]
     assert (found["localisation_factor"], found["step_factor"]) == (0.1, 0.3)
-    assert "none is flat" in found["reason"]
+    assert "none is stable" in found["reason"]
 
 
 def test_without_a_healthy_setting_nothing_is_recommended():
@@ -74,6 +85,7 @@ def test_the_setting_in_use_is_judged_at_both_labels_one():
 
     found = recommended(sweep(change))
     assert found["in_use_healthy"]
+    assert not found["in_use_stable"]
     assert not found["in_use_flat"]
     assert recommended(sweep())["in_use_flat"]
 
