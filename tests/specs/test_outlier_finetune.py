@@ -8,12 +8,19 @@ from typing import Any
 
 import pytest
 
-SPEC = (Path(__file__).parents[2] / "specs" / "outlier_finetune.toml").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+
+
+def planned(folder: Path, profile: str | None) -> Any:
+    from runner.running.journey import Wish, prepare
+
+    spec = ROOT / "specs" / "outlier_finetune.toml"
+    return prepare(Wish(spec, profile=profile, artifacts=folder)).plan
 
 
 @pytest.fixture(scope="module")
-def paper(shared_world: Any) -> Any:
-    return shared_world.plan(SPEC, profile="paper")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return planned(tmp_path_factory.mktemp("artifacts"), "paper")
 
 
 def paths(plan: Any, step: str) -> list[str]:
@@ -21,8 +28,8 @@ def paths(plan: Any, step: str) -> list[str]:
 
 
 @pytest.mark.parametrize("profile", [None, "smoke"])
-def test_it_is_valid_in_every_size(shared_world: Any, profile: str | None) -> None:
-    plan = shared_world.plan(SPEC, profile=profile)
+def test_it_is_valid_in_every_size(tmp_path: Path, profile: str | None) -> None:
+    plan = planned(tmp_path, profile)
     nodes = len(plan.steps["baseline"].nodes)
     assert nodes == {None: 15, "smoke": 4}[profile]
 
