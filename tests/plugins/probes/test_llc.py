@@ -223,3 +223,23 @@ def test_impossible_parameters_are_refused(trained):
     one = Split({name: values[:1] for name, values in pairs().arrays.items()})
     with pytest.raises(RunnerError, match="two data points"):
         Llc().run(trained, one, Seed(0), HERE)
+
+
+def test_bf16_changes_the_llc_by_less_than_its_standard_error_and_not_the_loss_at_the_centre(
+    trained,
+):
+    model = Network(SMALL, {name: value.float() for name, value in trained.weights.items()})
+    # Both see the same noise, so what differs is the rounding of the products.
+    full, half = (
+        rows([short(precision=precision, steps=40, chains=2)], [model])[0]
+        for precision in ("full", "bf16")
+    )
+    assert half["loss_at_center"] == full["loss_at_center"]
+    assert half["llc"] != full["llc"]
+    assert abs(half["llc"] - full["llc"]) < full["llc_se"]
+
+
+def test_bf16_is_refused_where_no_gradient_is_stated(trained):
+    squared = short(precision="bf16", loss="squared", sampler="sgld")
+    with pytest.raises(RunnerError, match="leave it out"):
+        rows([squared], [trained])
