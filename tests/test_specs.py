@@ -1,8 +1,5 @@
 """The specs of this repository: each is valid in each profile, and what they share they share."""
 
-import os
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -13,32 +10,33 @@ from runner.language.files import spec_files
 from runner.language.layers import profile_names
 from runner.language.spec import load
 from runner.types import Table
+from tests.conftest import World
 
 ROOT = Path(__file__).parent.parent
 SPECS = spec_files([ROOT / "specs"])
 CASES = [(spec, profile) for spec in SPECS for profile in (None, *profile_names(spec))]
 
 
-def runner(*arguments: object, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "runner", *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | env
-    )
+@pytest.fixture(scope="module")
+def here() -> World:
+    """This repository as a place to run commands in."""
+    return World(ROOT, "plugins")
 
 
 @pytest.fixture
-def published(tmp_path):
-    """Return the environment that says where published data lies, with files of their names."""
+def published(tmp_path, monkeypatch):
+    """Say where published data lies, with files of their names."""
     for split in ("train", "t10k"):
         for kind in ("images-idx3", "labels-idx1"):
             (tmp_path / f"{split}-{kind}-ubyte").touch()
-    return {"MNIST": str(tmp_path)}
+    monkeypatch.setenv("MNIST", str(tmp_path))
 
 
+@pytest.mark.usefixtures("published")
 @pytest.mark.parametrize(("spec", "profile"), CASES, ids=lambda case: getattr(case, "stem", case))
-def test_every_spec_is_valid_in_every_profile(spec, profile, published):
-    done = runner("validate", spec, *(["--profile", profile] if profile else []), **published)
-    assert (done.returncode, done.stderr) == (0, "")
+def test_every_spec_is_valid_in_every_profile(here, spec, profile):
+    done = here.cli("validate", spec, *(["--profile", profile] if profile else []))
+    assert (done.code, done.err) == (0, "")
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
@@ -51,9 +49,9 @@ def test_every_spec_has_a_smoke_profile_and_says_what_it_asks(spec):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
-def test_every_smoke_profile_runs_and_its_expectations_hold(spec, tmp_path):
-    done = runner("run", spec, "--profile", "smoke", "--artifacts", tmp_path, "-n", 1)
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_every_smoke_profile_runs_and_its_expectations_hold(here, spec, tmp_path):
+    done = here.run_cli("run", spec, "--profile", "smoke", "--artifacts", tmp_path, "-n", 1)
+    assert done.code == 0, done.out + done.err
 
 
 @pytest.mark.parametrize("profile", [None, "smoke"])

@@ -7,6 +7,7 @@ classes, A x B points of a grid.
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -73,7 +74,7 @@ class Plane:
 
 
 class General:
-    """Logits by one functional call a point, or one call for several points."""
+    """Logits by one call of the network a point, or one functional call for several points."""
 
     def __init__(self, plane: Plane, x: Tensor, memory: int, precision: str) -> None:
         self.plane, self.x, self.precision = plane, x, precision
@@ -84,15 +85,17 @@ class General:
         if x.device.type == "cpu":  # several points at once pay where small layers are stacked
             most = min(most, TOGETHER // len(x) if stacked else 1)
         self.points = max(1, most)
+        self.module = copy.deepcopy(plane.module)  # of one point: its weights are overwritten
+        self.parameters = dict(self.module.named_parameters())
 
     def logits(self, points: Tensor) -> Tensor:
         """Return (K, N, C)."""
         weights = self.plane.at(points)
         with self._precision():
             if len(points) == 1 and self.name == "mapped":
-                one = {name: value[0] for name, value in weights.items()}
-                state = one | dict(self.plane.buffers)
-                return functional_call(self.plane.module, state, (self.x,))[None]
+                for name, value in self.parameters.items():
+                    value.copy_(weights[name][0])
+                return self.module(self.x)[None]
             shared = {
                 name: value.expand(len(points), *value.shape)
                 for name, value in self.plane.buffers.items()
@@ -200,8 +203,6 @@ def _passes(split: Split) -> bool:
 
 def _without(module: nn.Module, layer: str) -> nn.Module:
     """Return a copy of a module that has the identity in place of a layer."""
-    import copy
-
     rest = copy.deepcopy(module)
     *path, last = layer.split(".")
     parent = rest.get_submodule(".".join(path))

@@ -63,10 +63,23 @@ def test_ten_samples_of_51_by_51_points_share_one_pair_of_directions(profile: st
     assert "$rank" not in bodies(profile)["plane"].values()  # the directions vary over nothing
 
 
+def test_samples_of_the_test_set_are_shown_with_the_pictures_of_the_test_set() -> None:
+    """The thumbnail and the index must name one row of one split."""
+    for profile, split in ((None, "train"), ("test_samples", "test")):
+        found = bodies(profile)
+        data = found["samples"]["data"]
+        assert data == f"@images.{split}"
+        for name in ("slowly", "samples_in_other_plane"):
+            assert found[name]["data"] == data
+        for name in ("mosaic", "mosaic_global", "mosaic_other_plane", "selected"):
+            assert found[name]["images"] == data
+        assert found["log"]["notes"]["sample_set"] == split
+
+
 @pytest.mark.parametrize("profile", [None, "smoke", "paper"])
 def test_as_many_panels_as_samples_fit_each_mosaic(profile: str | None) -> None:
     samples = len(load(SPEC, profile).axes["rank"].labels)
-    for name in ("mosaic", "mosaic_global"):
+    for name in ("mosaic", "mosaic_global", "mosaic_other_plane"):
         rows, columns = bodies(profile)[name]["layout"]
         assert rows * columns == samples
 
