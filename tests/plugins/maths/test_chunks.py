@@ -22,5 +22,5 @@ def test_the_footprint_grows_with_inputs_and_width_and_holds_the_weights():
 def test_more_networks_fit_when_each_is_smaller_and_one_always_goes(monkeypatch):
     x = torch.zeros(16, 4, dtype=torch.long)
     assert chunks.at_once(stack(8), x) > chunks.at_once(stack(64), x) >= 1
-    monkeypatch.setattr(chunks, "CACHE", 1)
+    monkeypatch.setattr(chunks, "ROOM", 1)
     assert chunks.at_once(stack(8), x) == 1
