@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from plugins.maths import theme
 from plugins.maths.views import check_columns
+from runner.errors import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -124,7 +125,7 @@ def draw_intervals(wish: Intervals, data: Collection) -> Figure:
     theme.place_ticks(axes.yaxis, middles, data.rows)
     axes.tick_params(axis="y", length=0)
     theme.head_and_foot(figure, wish.title, "")
-    theme.legend_and_foot(figure, _entries(wish, data, palette), _footnote(wish, data))
+    theme.legend_and_foot(figure, _entries(wish, data, palette), _footnote(wish, data, axes))
     return figure
 
 
@@ -167,9 +168,14 @@ def _entries(
     return entries
 
 
-def _footnote(wish: Intervals, data: Collection) -> str:
+def _footnote(wish: Intervals, data: Collection, axes: Axes) -> str:
     missed = sum(not one.holds_one for one in data.intervals)
     parts = [wish.footnote, f"{missed} of {len(data.intervals)} intervals (hollow) miss 1."]
+    low, high = axes.get_xlim()
+    marks = [one for one in data.intervals if one.mark is not None]
+    beyond = [data.rows[one.row] for one in marks if not low <= one.mark <= high]
+    if beyond:
+        parts.append(f"Marks beyond the axis: {listed(dict.fromkeys(beyond))}.")
     if data.lost:
         parts.append(f"{data.lost} row{'s' * (data.lost > 1)} without a finite value not shown.")
     return " ".join(filter(None, parts))

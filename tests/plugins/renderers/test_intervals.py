@@ -61,6 +61,11 @@ def test_what_misses_and_what_is_lost_is_said():
     words = " ".join(text.get_text() for text in figure.texts)
     assert "2 of 4 intervals (hollow) miss 1." in words
     assert "1 row without a finite value not shown." in words
+    assert "Marks" not in words
+    wish = WISH.model_copy(update={"limits": (0.7, 1.01)})
+    with theme.style():
+        figure = draw_intervals(wish, read(frame()))
+    assert "Marks beyond the axis: a, b." in " ".join(text.get_text() for text in figure.texts)
 
 
 def test_equal_tables_give_equal_bytes_and_hue_and_mark_may_be_left_out():
