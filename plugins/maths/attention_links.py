@@ -93,9 +93,10 @@ class Links:
     def products(self, queries: Tensor, table: Tensor, run: int) -> Tensor:
         """Return the inner product of each link's query (K * R * H, d) and table row, (K * S,)."""
         rows = self.seen + run * self.heads
-        return aten._embedding_bag_per_sample_weights_backward(  # noqa: SLF001
+        found: Tensor = aten._embedding_bag_per_sample_weights_backward(  # noqa: SLF001
             queries, table, rows, self.starts, self.query, 0
         )
+        return found
 
     def sums(self, table: Tensor, run: int, weight: Tensor) -> Tensor:
         """Return each query's weighted sum of the table rows it looks at, (K * R * H, d)."""
