@@ -140,7 +140,8 @@ class Llc(Probe):
         "full",
         description="type in which matrices are multiplied along the chains: that of the weights, "
         "or bfloat16 (weights, sums, loss and noise keep theirs; the loss at w* is exact). For "
-        "networks that state their gradient: the transformer",
+        "networks that state their gradient: the transformer. Rounding differs by cell, by up to a "
+        "percent of the llc: not for judging how flat it is",
     )
     chunk: int | None = Field(
         None,
