@@ -80,6 +80,9 @@ class Supervised(Trainer):
         ("test",), description="further splits that are evaluated, never trained on"
     )
 
+    def work(self) -> float:
+        return float((self.steps or self.epochs or 1) * (self.batch or 1))
+
     def check_parameters(self) -> str | None:
         if (self.steps is None) == (self.epochs is None):
             return f"give either steps or epochs, not steps = {self.steps}, epochs = {self.epochs}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from runner.numbers import number
 from runner.planning.bind import marked_fields
 from runner.plugin import Model, Perturbation, Plugin, Port, Renderer, signature
 from runner.types import Dataset, Network, Split, Table, Trained
@@ -20,6 +21,11 @@ _BEFORE = ("reference", "baseline", "original", "before", "start")  # ports for 
 _CURVE = ("step", "epoch")  # columns that a training curve runs along
 _NO_NUMBER = re.compile(r"(whether|names?|reasons?|text|the rules)\b", re.IGNORECASE)
 _STEPS = 1000  # of training, where a trainer must be told a number
+
+# What a view may be named: a renderer says which it does not write.
+SUFFIXES = (
+    ".png", ".csv", ".md", ".html", ".txt", ".json", ".toml", ".npz", ".h5", ".safetensors",
+)  # fmt: skip
 
 
 @dataclass
@@ -157,8 +163,9 @@ def _unique(steps: Sequence[Draft]) -> list[Draft]:
     return list({step.name: step for step in steps}.values())
 
 
-def _around(cls: type[Plugin], name: str, default: float) -> list[float]:
+def _around(cls: type[Plugin], name: str, default: float | str | None) -> list[float]:
     """Return values around a default that are all valid, or nothing."""
+    default = float(number(default)) if isinstance(default, str) else default
     values = [default * factor for factor in (0.5, 1.0, 2.0)] if default else [0.0, 0.5, 1.0]
     return values if all(_wrong(cls, {name: value}, {name}) is None for value in values) else []
 
@@ -196,7 +203,7 @@ def _file(draft: Draft) -> str:
     """Return a file name for a view, of the first format that the renderer can write."""
     names = marked_fields(draft.cls)[1]
     blank = {name: name for name in names if draft.cls.model_fields[name].is_required()}
-    for suffix in (".png", ".csv", ".md", ".html", ".txt"):
+    for suffix in SUFFIXES:
         path = f"{draft.name}{suffix}"
         if _wrong(draft.cls, {**blank, "path": path}) is None:
             return path
@@ -233,7 +240,9 @@ def _columns(draft: Draft) -> None:
         for name in fields:
             if draft.cls.model_fields[name].is_required():
                 left = places if name in coordinates else measures
-                draft.values[name] = left.pop(0) if left else None
+                many = typing.get_origin(draft.cls.model_fields[name].annotation) is tuple
+                one = left.pop(0) if left else None
+                draft.values[name] = [one] if many and one else one
         for name in ("hue", "panels"):
             if places and name in fields and coordinates:
                 draft.values[name] = places.pop(0)

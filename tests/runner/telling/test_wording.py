@@ -100,10 +100,10 @@ def test_a_quiet_and_a_verbose_run(world, told) -> None:
 
 
 @pytest.mark.parametrize(
-    "plugin", ["nested", "power", "points", "descent", "page", "pair", "words"]
+    "plugin", ["probes/nested", "power", "points", "descent", "page", "pair", "words"]
 )
 def test_a_plugin_is_shown(told, plugin: str) -> None:
-    told(f"show_{plugin}", "show", plugin)
+    told(f"show_{plugin.rpartition('/')[2]}", "show", plugin)
 
 
 @pytest.mark.parametrize("family", ["trainers", "probes"])
