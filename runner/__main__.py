@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ def main() -> None:
         cli(prog_name="runner")
     except KeyboardInterrupt:  # before a command began
         sys.exit(130)
+    finally:
+        gc.freeze()  # the process ends: a last search for garbage would take a tenth of validate
 
 
 if __name__ == "__main__":

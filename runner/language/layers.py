@@ -6,6 +6,7 @@ Every merged key remembers the file and place it came from, so that an error poi
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import re
 import tomllib
@@ -153,7 +154,7 @@ def _read_into(layers: Layers, path: Path, chain: list[Path]) -> None:
         raise SpecError([Problem((), message, path, line=line, column=column)]) from error
     layers.texts[path] = text
     try:
-        data = tomllib.loads(text)
+        data = copy.deepcopy(_parsed(text))
     except tomllib.TOMLDecodeError as error:
         raise SpecError([_syntax_problem(path, text, str(error))]) from error
     except RecursionError as error:
@@ -165,6 +166,12 @@ def _read_into(layers: Layers, path: Path, chain: list[Path]) -> None:
             raise SpecError([Problem(("extends",), message, path)])
         _read_into(layers, (path.parent / base).resolve(), [*chain, path])
     layers.merge(data, Origin(path, ()))
+
+
+@functools.lru_cache(maxsize=32)
+def _parsed(text: str) -> dict[str, Any]:
+    """Return what TOML says; many specs extend one file. The result is shared: copy it."""
+    return tomllib.loads(text)
 
 
 def _syntax_problem(path: Path, text: str, message: str) -> Problem:

@@ -101,10 +101,12 @@ class Binders:
         own = [source.axes.index(a) for a in shared]
         theirs = [self.axes.index(a) for a in shared]
         allowed = {source.axes.index(a): v for a, v in only.items() if a in source.axes}
-        groups: dict[Cell, list[tuple[Cell, Node]]] = {}
-        for cell, node in source.nodes.items():
-            if all(cell[i] in values for i, values in allowed.items()):
-                groups.setdefault(tuple(cell[i] for i in own), []).append((cell, node))
+        kept = list(source.nodes.items())
+        for i, values in allowed.items():
+            kept = [member for member in kept if member[0][i] in values]
+        groups: dict[Cell, list[tuple[Cell, Node]]] = {(): kept} if kept and not own else {}
+        for member in kept if own else ():
+            groups.setdefault(tuple([member[0][i] for i in own]), []).append(member)
         parts: dict[Cell, Part] = {}
 
         def part(cell: Cell) -> Part | None:
