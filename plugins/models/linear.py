@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from plugins.maths.sizes import read_off
 from runner.errors import RunnerError
 from runner.plugin import Model
 from runner.types import Dataset
@@ -32,17 +33,7 @@ class Linear(Model):
 
     def shaped_for(self, data: Dataset) -> Linear:
         """Return the architecture with inputs and outputs read off `data.about`."""
-        found = {}
-        for size, sources in (("inputs", ("inputs",)), ("outputs", ("outputs", "classes"))):
-            if getattr(self, size) is None:
-                known = [data.about[name] for name in sources if name in data.about]
-                if not known:
-                    raise RunnerError(
-                        f"linear: {size} is open and the data does not state {sources[0]!r}; "
-                        f"set {size} in the model's table"
-                    )
-                found[size] = known[0]
-        return type(self).model_validate({**self.model_dump(), **found})
+        return read_off(self, data, inputs="inputs", outputs=("outputs", "classes"))
 
     def build(self) -> Perceptron:
         """Return the module with freshly drawn weights."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from plugins.maths.sizes import read_off
 from runner.errors import RunnerError
 from runner.parameters import Real
 from runner.plugin import Model
@@ -53,18 +54,7 @@ class Transformer(Model):
 
     def shaped_for(self, data: Dataset) -> Transformer:
         """Return the architecture with vocabulary, length and outputs read off `data.about`."""
-        sources = {"vocabulary": "vocabulary", "length": "length", "outputs": "classes"}
-        found = {}
-        for size, name in sources.items():
-            if getattr(self, size) is not None:
-                continue
-            if name not in data.about:
-                raise RunnerError(
-                    f"transformer: {size} is open and the data does not state {name!r}; "
-                    f"set {size} in the model's table"
-                )
-            found[size] = data.about[name]
-        return type(self).model_validate({**self.model_dump(), **found})
+        return read_off(self, data, vocabulary="vocabulary", length="length", outputs="classes")
 
     def build(self) -> Decoder:
         """Return the module with freshly drawn weights."""
