@@ -135,9 +135,9 @@ class Race:
     def __init__(self, architecture: Any, x: Any, y: Any, side: int) -> None:
         import torch
 
-        from plugins.maths import directions
-        from plugins.maths.landscapes import Plane
-        from plugins.maths.sampled import axis
+        from plugins.maths.landscape import directions
+        from plugins.maths.landscape.landscapes import Plane
+        from plugins.maths.landscape.sampled import axis
         from runner.types import Seed
 
         self.network, self.x, self.y = architecture.initialise(Seed(0)), x, y
@@ -151,7 +151,7 @@ class Race:
 
     def ours(self) -> float:
         """Return CPU milliseconds a point."""
-        from plugins.maths.landscapes import surface
+        from plugins.maths.landscape.landscapes import surface
 
         start = time.process_time()
         found = surface(self.plane, self.x, self.y, self.at, self.at)

@@ -34,7 +34,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from plugins.data.modular_arithmetic import ModularArithmetic
-from plugins.maths.stacked import Classification, Stack
+from plugins.maths.networks.stacked import Classification, Stack
 from plugins.models.transformer import Transformer
 from plugins.trainers.supervised import Supervised
 from runner import Circumstance, Network, Seed, Split

@@ -22,7 +22,7 @@ import torch
 from torch.nn import functional as F
 
 from plugins.data.modular_arithmetic import ModularArithmetic
-from plugins.maths.supervision import Batches, Rows, measure
+from plugins.maths.training.supervision import Batches, Rows, measure
 from plugins.models.transformer import Transformer
 from plugins.trainers.supervised import Supervised
 from runner import Circumstance, Dataset, Model, Network, Seed

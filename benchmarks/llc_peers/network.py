@@ -1,7 +1,7 @@
 """The benchmark's decoder written the ordinary way, for the peers: torch alone, every position.
 
-Equal to `plugins/maths/transformer.py` with its parameters' names. `lean` computes only the last
-position in the last block, as that module does; no peer does so by itself.
+Equal to `plugins/maths/networks/transformer.py` with its parameters' names. `lean` computes only
+the last position in the last block, as that module does; no peer does so by itself.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ import argparse
 import torch
 
 from llc_peers.problem import Losses, Problem, compete
-from plugins.maths.chunks import at_once
-from plugins.maths.langevin import Rule, Schedule, sample
-from plugins.maths.stacked import Classification, Stack
+from plugins.maths.networks.chunks import at_once
+from plugins.maths.networks.stacked import Classification, Stack
+from plugins.maths.sampling.langevin import Rule, Schedule, sample
 from plugins.models.transformer import Transformer
 from plugins.perturbations.rescale import Rescale
 from runner.types import Network, Seed, Split

@@ -44,8 +44,8 @@ class ResultsFile(Data):
     def run(self) -> Dataset:
         import numpy as np
 
-        from plugins.maths.functions import truth
-        from plugins.maths.plain_pickle import loads
+        from plugins.maths.files.plain_pickle import loads
+        from plugins.maths.functions.functions.functions import truth
 
         name = self.file.path.name
         try:

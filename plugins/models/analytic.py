@@ -12,7 +12,7 @@ from runner.plugin import Model
 from runner.types import Network, Split
 
 if TYPE_CHECKING:
-    from plugins.maths.analytic import LinearInInputs
+    from plugins.maths.networks.analytic import LinearInInputs
 
 
 class Analytic(Model):
@@ -66,7 +66,7 @@ class Analytic(Model):
 
     def build(self) -> LinearInInputs:
         """Return the module with freshly drawn weights."""
-        from plugins.maths.analytic import MatrixProduct, Monomials
+        from plugins.maths.networks.analytic import MatrixProduct, Monomials
 
         if self.widths:
             return MatrixProduct(self.widths, self.shifts)
@@ -76,7 +76,7 @@ class Analytic(Model):
         """Return the network at its most singular minimum of the squared loss, in fp64."""
         import torch
 
-        from plugins.maths.analytic import balanced_factors
+        from plugins.maths.networks.analytic import balanced_factors
 
         x, y = (torch.as_tensor(data[name]) for name in "xy")
         ends = (self.widths[0], self.widths[-1]) if self.widths else (1, len(self.powers))

@@ -43,7 +43,7 @@ class Checkpoint(Model):
         return None
 
     def run(self, model: Model, data: Dataset | None = None) -> Network:  # type: ignore[override]
-        from plugins.maths.state_files import read_state, renamed
+        from plugins.maths.files.state_files import read_state, renamed
 
         name = self.file.path.name
         design = model if data is None else model.shaped_for(data)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from plugins.maths.sizes import read_off
+from plugins.maths.networks.sizes import read_off
 from runner.errors import RunnerError
 from runner.plugin import Model
 from runner.types import Dataset
 
 if TYPE_CHECKING:
-    from plugins.maths.perceptron import Perceptron
+    from plugins.maths.networks.perceptron import Perceptron
 
 
 class Linear(Model):
@@ -37,7 +37,7 @@ class Linear(Model):
 
     def build(self) -> Perceptron:
         """Return the module with freshly drawn weights."""
-        from plugins.maths.perceptron import Perceptron
+        from plugins.maths.networks.perceptron import Perceptron
 
         if self.inputs is None or self.outputs is None:
             raise RunnerError(

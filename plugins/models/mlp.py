@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from plugins.maths.sizes import read_off
+from plugins.maths.networks.sizes import read_off
 from runner.errors import RunnerError
 from runner.parameters import Real
 from runner.plugin import Model
 from runner.types import Dataset
 
 if TYPE_CHECKING:
-    from plugins.maths.perceptron import Perceptron
+    from plugins.maths.networks.perceptron import Perceptron
 
 Activation = Literal["softplus", "relu", "tanh", "gelu", "silu", "sigmoid", "elu", "identity"]
 
@@ -56,7 +56,7 @@ class Mlp(Model):
 
     def build(self) -> Perceptron:
         """Return the module with freshly drawn weights."""
-        from plugins.maths.perceptron import Perceptron
+        from plugins.maths.networks.perceptron import Perceptron
 
         if self.inputs is None or self.outputs is None:
             raise RunnerError("mlp: inputs or outputs open; set them or call shaped_for(data)")

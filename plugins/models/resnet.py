@@ -11,7 +11,7 @@ from runner.plugin import Model
 from runner.types import Dataset
 
 if TYPE_CHECKING:
-    from plugins.maths.resnet import ResidualNetwork
+    from plugins.maths.networks.resnet import ResidualNetwork
 
 
 class Resnet(Model):
@@ -55,7 +55,7 @@ class Resnet(Model):
 
     def build(self) -> ResidualNetwork:
         """Return the module with freshly drawn weights."""
-        from plugins.maths.resnet import ResidualNetwork
+        from plugins.maths.networks.resnet import ResidualNetwork
 
         sizes = {"channels": self.channels, "outputs": self.outputs}
         if missing := [name for name, value in sizes.items() if value is None]:

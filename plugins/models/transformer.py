@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from plugins.maths.sizes import read_off
+from plugins.maths.networks.sizes import read_off
 from runner.errors import RunnerError
 from runner.parameters import Real
 from runner.plugin import Model
 from runner.types import Dataset
 
 if TYPE_CHECKING:
-    from plugins.maths.transformer import Decoder
+    from plugins.maths.networks.transformer import Decoder
 
 
 class Transformer(Model):
@@ -58,7 +58,7 @@ class Transformer(Model):
 
     def build(self) -> Decoder:
         """Return the module with freshly drawn weights."""
-        from plugins.maths.transformer import Decoder
+        from plugins.maths.networks.transformer import Decoder
 
         sizes = {name: getattr(self, name) for name in ("vocabulary", "length", "outputs")}
         if missing := [name for name, value in sizes.items() if value is None]:

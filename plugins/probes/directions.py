@@ -76,7 +76,7 @@ class Directions(Probe):
     ) -> Plane:
         import torch
 
-        from plugins.maths import directions as maths
+        from plugins.maths.landscape import directions as maths
 
         self._check_ports(model, towards, trained)
         weights = maths.parameters_of(model)

@@ -31,7 +31,7 @@ class FitMetrics(Probe):
             outliers) and of original; original.about for the function and the domain.
             Deterministic: takes no seed.
     Raises: ValueError when the data state no function or are not of one variable.
-    Source: the definitions; orthonormal bases as in `plugins/maths/bases.py`.
+    Source: the definitions; orthonormal bases as in `plugins/maths/functions/bases.py`.
     """
 
     columns: ClassVar[dict[str, str]] = {
@@ -76,7 +76,7 @@ class FitMetrics(Probe):
     def run(
         self, model: Network, base: Network, data: Dataset, original: Dataset, here: Circumstance
     ) -> Fit:
-        from plugins.maths.fits import compared
+        from plugins.maths.functions.functions.fits import compared
 
         found = compared(
             model, base, data, original,

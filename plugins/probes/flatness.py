@@ -41,7 +41,7 @@ class Flatness(Probe):
     def run(self, table: Table) -> Table:
         import numpy as np
 
-        from plugins.maths.views import check_columns
+        from plugins.maths.figures.views import check_columns
 
         frame = table.frame
         check_columns(frame, value=self.value, error=self.error, healthy=self.healthy)

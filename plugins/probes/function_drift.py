@@ -45,7 +45,7 @@ class FunctionDrift(Probe):
         here: Circumstance,
     ) -> Iterator[Table]:
         """Yield the table of each node, one row each."""
-        from plugins.maths.drift import compare
+        from plugins.maths.sampling.drift import compare
 
         if any(one.architecture != reference.architecture for one in model):
             raise RunnerError(

@@ -111,7 +111,7 @@ class LandscapeProbe(Probe):
         here: Circumstance,
     ) -> Iterator[Landscape]:
         """Yield the landscape of each node: the samples of one network are computed at once."""
-        from plugins.maths.sampled import landscapes
+        from plugins.maths.landscape.sampled import landscapes
 
         one = nodes[0]
         if one.samples is not None and one.samples > len(data):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from plugins.maths.health import Health
+from plugins.maths.sampling.health import Health
 from runner.errors import RunnerError
 from runner.parameters import Real
 from runner.plugin import Probe
@@ -17,9 +17,9 @@ from runner.types import Circumstance, Network, Seed, Split, Table
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from plugins.maths.langevin import Rule, Schedule, Traces
-    from plugins.maths.regression import Regression
-    from plugins.maths.stacked import Classification, Stack
+    from plugins.maths.networks.regression import Regression
+    from plugins.maths.networks.stacked import Classification, Stack
+    from plugins.maths.sampling.langevin import Rule, Schedule, Traces
 
     Target = Classification | Regression
 
@@ -44,7 +44,7 @@ class Llc(Probe):
             fisher, preconditioner.
     Raises: RunnerError when n*beta is open and there are fewer than two data points.
     Source: Lau et al., 2023 (arXiv 2308.12108); Watanabe, JMLR 14 (2013); samplers in
-            `plugins/maths/langevin.py`.
+            `plugins/maths/sampling/langevin.py`.
     """
 
     varies: ClassVar[tuple[str, ...]] = (
@@ -175,8 +175,8 @@ class Llc(Probe):
         here: Circumstance,
     ) -> Iterator[Table]:
         """Yield the table of each node, one row each."""
-        from plugins.maths.langevin import names, sample
-        from plugins.maths.stacked import Stack
+        from plugins.maths.networks.stacked import Stack
+        from plugins.maths.sampling.langevin import names, sample
 
         first = nodes[0]
         stack = Stack.of(model, here.device)
@@ -197,8 +197,8 @@ class Llc(Probe):
         """Return the loss of the networks in the stack."""
         import torch
 
-        from plugins.maths.regression import Regression
-        from plugins.maths.stacked import Classification, OwnGradient
+        from plugins.maths.networks.regression import Regression
+        from plugins.maths.networks.stacked import Classification, OwnGradient
 
         loss = self.loss or ("squared" if data["y"].dtype.kind == "f" else "cross_entropy")
         if self.precision == "full":
@@ -213,13 +213,13 @@ class Llc(Probe):
 
     def at_once(self, target: Target) -> int:
         """Return how many networks are evaluated at a time."""
-        from plugins.maths.chunks import at_once
+        from plugins.maths.networks.chunks import at_once
 
         return self.chunk or at_once(target.stack, target.x[: self.minibatch])
 
     def rule(self) -> Rule:
         """Return the sampler's rule with defaults filled in."""
-        from plugins.maths.langevin import Rule
+        from plugins.maths.sampling.langevin import Rule
 
         invariant = self.sampler == "sisgld"
         localiser = self.localiser or ("metric" if invariant else "euclidean")
@@ -243,7 +243,7 @@ class Llc(Probe):
     @classmethod
     def schedule(cls, nodes: Sequence[Llc], target: Target) -> Schedule:
         """Return the schedule of the nodes, whose step sizes and localisations may differ."""
-        from plugins.maths.langevin import Schedule
+        from plugins.maths.sampling.langevin import Schedule
 
         first, points, flat = nodes[0], target.points, target.stack.flat
         if first.n_beta is None and points < 2:
@@ -262,7 +262,7 @@ class Llc(Probe):
 
     def curvature(self, target: Target, center: Tensor, seed: Seed) -> Tensor | None:
         """Return what the sampler's metric needs to know at w*, (K, P), or None."""
-        from plugins.maths.fisher import diagonal, squared_gradient
+        from plugins.maths.sampling.fisher import diagonal, squared_gradient
 
         if self.sampler == "rsgld":
             return diagonal(target, center, seed, self.metric_draws)
@@ -284,7 +284,7 @@ class Llc(Probe):
         """Return the columns, one value for each cell."""
         import torch
 
-        from plugins.maths.chains import effective_size, halves, split_rhat, standard_error
+        from plugins.maths.sampling.chains import effective_size, halves, split_rhat, standard_error
 
         width = self.at_once(target)
         parts = [slice(at, at + width) for at in range(0, len(center), width)]

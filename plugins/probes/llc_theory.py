@@ -15,8 +15,8 @@ from runner.types import Network, Seed, Split, Table
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from plugins.maths.learning_coefficient import Coefficient
-    from plugins.maths.local_posterior import Finite
+    from plugins.maths.sampling.learning_coefficient import Coefficient
+    from plugins.maths.sampling.local_posterior import Finite
     from plugins.models.analytic import Analytic
 
 
@@ -31,8 +31,8 @@ class LlcTheory(Probe):
             Draws stream hamiltonian.
     Raises: RunnerError for another architecture, a network that is not at the stated minimum, or
             monomials of inputs whose mean square is not 1.
-    Source: formulas and methods as named in `plugins/maths/learning_coefficient.py` and
-            `plugins/maths/local_posterior.py`.
+    Source: formulas and methods as named in `plugins/maths/sampling/learning_coefficient.py` and
+            `plugins/maths/sampling/local_posterior.py`.
     """
 
     columns: ClassVar[dict[str, str]] = {
@@ -112,7 +112,7 @@ class LlcTheory(Probe):
         import numpy as np
         import torch
 
-        from plugins.maths import local_posterior
+        from plugins.maths.sampling import local_posterior
 
         x = np.asarray(data["x"], dtype=np.float64)
         moments, n_beta = x.T @ x / len(x), self.inverse_temperature(data)
@@ -136,8 +136,8 @@ def coefficient(net: Analytic, layers: list[Tensor]) -> Coefficient:
     """Return lambda and its multiplicity at the network's minimum."""
     import torch
 
-    from plugins.maths.analytic import RANK_CUT
-    from plugins.maths.learning_coefficient import deep_linear, monomials
+    from plugins.maths.networks.analytic import RANK_CUT
+    from plugins.maths.sampling.learning_coefficient import deep_linear, monomials
 
     if net.powers:
         return monomials(net.powers)

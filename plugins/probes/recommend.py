@@ -65,7 +65,7 @@ class Recommend(Probe):
     )  # fmt: skip
 
     def run(self, table: Table) -> Table:
-        from plugins.maths.calibration import Survey, recommendation
+        from plugins.maths.sampling.calibration import Survey, recommendation
 
         survey = Survey.of(table.frame, self.step, self.pull, self.repeats, self.max_reach)
         row = recommendation(survey, self.tolerance)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from plugins.maths.views import PictureSuffix, suffix_problem
+from plugins.maths.figures.views import PictureSuffix, suffix_problem
 from runner.parameters import Column, Real, Text
 from runner.plugin import Renderer
 from runner.types import Files, Table
@@ -51,9 +51,9 @@ class Contour(Renderer):
         return suffix_problem(self)
 
     def run(self, table: Table, trajectory: Table | None = None) -> Files:
-        from plugins.maths import theme
-        from plugins.maths.contours import draw_contours
-        from plugins.maths.grids import grid_of
+        from plugins.maths.figures import theme
+        from plugins.maths.figures.contours import draw_contours
+        from plugins.maths.figures.grids import grid_of
 
         grid = grid_of(table.frame, self.x, self.y, self.value, panels=self.panels)
         path = trajectory.frame if trajectory is not None else None

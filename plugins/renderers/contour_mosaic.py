@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from plugins.maths.views import PictureSuffix, suffix_problem
+from plugins.maths.figures.views import PictureSuffix, suffix_problem
 from runner.parameters import Column, Real, Text
 from runner.plugin import Renderer
 from runner.types import Files, Split, Table
@@ -53,10 +53,10 @@ class ContourMosaic(Renderer):
         return suffix_problem(self)
 
     def run(self, table: Table, centre: Table, images: Split | None = None) -> Files:
-        from plugins.maths import theme
-        from plugins.maths.contours import draw_mosaic
-        from plugins.maths.grids import grid_of
-        from plugins.maths.samples import pictures, rows_by, titled
+        from plugins.maths.figures import theme
+        from plugins.maths.figures.contours import draw_mosaic
+        from plugins.maths.figures.grids import grid_of
+        from plugins.maths.figures.samples import pictures, rows_by, titled
 
         grid = grid_of(table.frame, "alpha", "beta", "loss", panels=self.panels)
         if len(grid.panels) > self.layout[0] * self.layout[1]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from plugins.maths.views import check_columns, suffix_problem
+from plugins.maths.figures.views import check_columns, suffix_problem
 from runner.parameters import Column
 from runner.plugin import Renderer
 from runner.types import Files, Table

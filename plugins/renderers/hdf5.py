@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from plugins.maths.views import check_columns, suffix_problem
+from plugins.maths.figures.views import check_columns, suffix_problem
 from runner.parameters import Column
 from runner.plugin import Renderer
 from runner.types import Files, Table
@@ -24,7 +24,7 @@ class Hdf5(Renderer):
         return suffix_problem(self, (".h5", ".hdf5"))
 
     def run(self, table: Table) -> Files:
-        from plugins.maths.exports import written
+        from plugins.maths.files.exports import written
 
         if problem := self.check_parameters():
             raise ValueError(problem)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from plugins.maths.views import PictureSuffix, suffix_problem
+from plugins.maths.figures.views import PictureSuffix, suffix_problem
 from runner.parameters import Column, Real, Text
 from runner.plugin import Renderer
 from runner.types import Files, Table
@@ -60,9 +60,9 @@ class Heatmap(Renderer):
         return suffix_problem(self)
 
     def run(self, table: Table) -> Files:
-        from plugins.maths import theme
-        from plugins.maths.grids import grid_of
-        from plugins.maths.heatmaps import draw_heatmaps
+        from plugins.maths.figures import theme
+        from plugins.maths.figures.grids import grid_of
+        from plugins.maths.figures.heatmaps import draw_heatmaps
 
         if problem := self.check_parameters():
             raise ValueError(problem)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from plugins.maths.views import PictureSuffix, suffix_problem
+from plugins.maths.figures.views import PictureSuffix, suffix_problem
 from runner.parameters import Column, Real, Text
 from runner.plugin import Renderer
 from runner.types import Files, Table
@@ -47,8 +47,8 @@ class Intervals(Renderer):
         return suffix_problem(self)
 
     def run(self, table: Table) -> Files:
-        from plugins.maths import theme
-        from plugins.maths.intervalplots import draw_intervals, intervals_of
+        from plugins.maths.figures import theme
+        from plugins.maths.figures.intervalplots import draw_intervals, intervals_of
 
         if problem := self.check_parameters():
             raise ValueError(problem)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from plugins.maths.views import PictureSuffix, suffix_problem
+from plugins.maths.figures.views import PictureSuffix, suffix_problem
 from runner.parameters import Column, Text
 from runner.plugin import Renderer
 from runner.types import Files, Table
@@ -70,9 +70,9 @@ class Lines(Renderer):
         return (self.right,) if isinstance(self.right, str) else self.right
 
     def run(self, table: Table) -> Files:
-        from plugins.maths import theme
-        from plugins.maths.curves import curves_of
-        from plugins.maths.lineplots import draw_lines
+        from plugins.maths.figures import theme
+        from plugins.maths.figures.curves import curves_of
+        from plugins.maths.figures.lineplots import draw_lines
 
         if problem := self.check_parameters():
             raise ValueError(problem)

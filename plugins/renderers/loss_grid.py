@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from plugins.maths.views import suffix_problem
+from plugins.maths.figures.views import suffix_problem
 from runner.parameters import Column
 from runner.plugin import Renderer
 from runner.types import Files, Table
@@ -28,9 +28,9 @@ class LossGrid(Renderer):
     def run(self, table: Table, centre: Table) -> Files:
         import numpy as np
 
-        from plugins.maths.grid_files import npz
-        from plugins.maths.grids import grid_of
-        from plugins.maths.views import check_columns
+        from plugins.maths.figures.grids import grid_of
+        from plugins.maths.figures.views import check_columns
+        from plugins.maths.files.grid_files import npz
 
         grid = grid_of(table.frame, "alpha", "beta", self.value)
         (panel,) = grid.panels

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from plugins.maths.optimisers import Options
-from plugins.maths.views import suffix_problem
+from plugins.maths.figures.views import suffix_problem
+from plugins.maths.training.optimisers import Options
 from runner.parameters import Real
 from runner.plugin import Renderer
 from runner.types import Files, Table
@@ -54,8 +54,8 @@ class Nested(Renderer):
         return suffix_problem(self, KNOWN)
 
     def run(self, table: Table, second: Table | None = None, third: Table | None = None) -> Files:
-        from plugins.maths.exports import written
-        from plugins.maths.nesting import nested, one_cell
+        from plugins.maths.files.exports import written
+        from plugins.maths.files.nesting import nested, one_cell
 
         if problem := self.check_parameters():
             raise ValueError(problem)

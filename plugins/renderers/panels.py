@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from plugins.maths.optimisers import Options
-from plugins.maths.views import PictureSuffix, suffix_problem
+from plugins.maths.figures.views import PictureSuffix, suffix_problem
+from plugins.maths.training.optimisers import Options
 from runner.parameters import Real, Text
 from runner.plugin import Renderer
 from runner.types import Files, Table
@@ -86,8 +86,8 @@ class Panels(Renderer):
         return suffix_problem(self)
 
     def run(self, table: Table, second: Table | None = None, third: Table | None = None) -> Files:
-        from plugins.maths import theme
-        from plugins.maths.panelplots import draw_panels
+        from plugins.maths.figures import theme
+        from plugins.maths.figures.panelplots import draw_panels
 
         if problem := self.check_parameters():
             raise ValueError(problem)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from plugins.maths.views import suffix_problem
+from plugins.maths.figures.views import suffix_problem
 from runner.parameters import Column
 from runner.plugin import Renderer
 from runner.types import Files, Split, Table
@@ -32,9 +32,9 @@ class SelectedSamples(Renderer):
 
         import numpy as np
 
-        from plugins.maths.grid_files import npz
-        from plugins.maths.samples import pictures
-        from plugins.maths.views import check_columns
+        from plugins.maths.figures.samples import pictures
+        from plugins.maths.figures.views import check_columns
+        from plugins.maths.files.grid_files import npz
 
         names = [self.rank, "index", "label", "prediction", "probability", "centre_loss"]
         frame = table.frame

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from plugins.maths.views import PictureSuffix, suffix_problem
+from plugins.maths.figures.views import PictureSuffix, suffix_problem
 from runner.parameters import Column, Text
 from runner.plugin import Renderer
 from runner.types import Files, Table
@@ -36,8 +36,8 @@ class Slices1d(Renderer):
         return suffix_problem(self)
 
     def run(self, table: Table) -> Files:
-        from plugins.maths import theme
-        from plugins.maths.slices import draw_slices
+        from plugins.maths.figures import theme
+        from plugins.maths.figures.slices import draw_slices
 
         with theme.style():
             return theme.figure_files(draw_slices(self, table.frame), self.suffixes())

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from plugins.maths.views import PictureSuffix, suffix_problem
+from plugins.maths.figures.views import PictureSuffix, suffix_problem
 from runner.parameters import Column, Real, Text
 from runner.plugin import Renderer
 from runner.types import Files, Table
@@ -41,9 +41,9 @@ class Surface3d(Renderer):
         return suffix_problem(self)
 
     def run(self, table: Table) -> Files:
-        from plugins.maths import theme
-        from plugins.maths.grids import grid_of
-        from plugins.maths.slices import draw_perspective
+        from plugins.maths.figures import theme
+        from plugins.maths.figures.grids import grid_of
+        from plugins.maths.figures.slices import draw_perspective
 
         grid = grid_of(table.frame, self.x, self.y, self.value)
         with theme.style():

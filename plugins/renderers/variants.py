@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from plugins.maths.views import check_columns, check_unique, suffix_problem
+from plugins.maths.figures.views import check_columns, check_unique, suffix_problem
 from runner.parameters import Column, Text
 from runner.plugin import Renderer
 from runner.types import Files, Table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from plugins.maths.views import suffix_problem
+from plugins.maths.figures.views import suffix_problem
 from runner.plugin import Renderer
 from runner.types import Files, Network
 
@@ -28,7 +28,7 @@ class Weights(Renderer):
         return suffix_problem(self, (".pth", ".pt", ".safetensors"))
 
     def run(self, model: Network) -> Files:
-        from plugins.maths.state_files import dumped
+        from plugins.maths.files.state_files import dumped
 
         if problem := self.check_parameters():
             raise ValueError(problem)

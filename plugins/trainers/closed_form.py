@@ -17,7 +17,7 @@ class ClosedForm(Trainer):
 
     Reads:  split `train` of the data, x and y. Deterministic: takes no seed.
     Raises: RunnerError when the architecture states no minimum, or the split is missing.
-    Source: least squares and its truncation by rank (see `plugins/maths/analytic.py`).
+    Source: least squares and its truncation by rank (see `plugins/maths/networks/analytic.py`).
     """
 
     train: str = Field("train", description="name of the split whose loss is minimised")

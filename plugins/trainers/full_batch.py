@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from plugins.maths.optimisers import AdamW, Monitor, Optimizer, Schedule
+from plugins.maths.training.optimisers import AdamW, Monitor, Optimizer, Schedule
 from plugins.trainers.supervised import MEANING, METRICS
 from runner.errors import RunnerError, listed
 from runner.plugin import Model, Trainer
@@ -29,7 +29,7 @@ class FullBatch(Trainer):
     Reads:  splits `train` and `evaluate` of the data, arrays x (N, ...) and y (N,) or (N, C).
     Raises: FloatingPointError naming the step at which a loss was not finite;
             RunnerError when a split is missing or the targets do not suit the loss.
-    Source: the optimizers as in their papers (see `plugins/maths/optimisers.py`).
+    Source: the optimizers as in their papers (see `plugins/maths/training/optimisers.py`).
     """
 
     varies: ClassVar[tuple[str, ...]] = ("model", "data", "seed")
@@ -114,8 +114,8 @@ class FullBatch(Trainer):
         here: Circumstance,
     ) -> Iterator[Trained]:
         """Yield what each node is trained to."""
-        from plugins.maths.crowds import alike, fit_crowd
-        from plugins.maths.supervision import Rows
+        from plugins.maths.training.crowds import alike, fit_crowd
+        from plugins.maths.training.supervision import Rows
 
         recipe = nodes[0]
         starts, rows = [], []

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from plugins.maths.optimisers import AdamW, EarlyStopping, Monitor, Optimizer, Schedule
+from plugins.maths.training.optimisers import AdamW, EarlyStopping, Monitor, Optimizer, Schedule
 from runner.errors import RunnerError, listed
 from runner.parameters import Real
 from runner.plugin import Model, Trainer
@@ -35,7 +35,8 @@ class Supervised(Trainer):
     Reads:  splits `train` and `evaluate` of the data, arrays x (N, ...) and y (N,) or (N, C).
     Raises: FloatingPointError naming the step at which a loss was not finite;
             RunnerError when a split is missing or the targets do not suit the loss.
-    Source: the optimizers as in their papers (see `plugins/maths/optimisers.py`), run by Lightning.
+    Source: the optimizers as in their papers (see `plugins/maths/training/optimisers.py`), run by
+            Lightning.
     """
 
     columns: ClassVar[dict[str, str]] = {
@@ -121,8 +122,8 @@ class Supervised(Trainer):
         return self.steps or (self.epochs or 0) * self.steps_a_pass(rows)
 
     def run(self, model: Model | Network, data: Dataset, seed: Seed, here: Circumstance) -> Trained:
-        from plugins.maths.fitting import fit
-        from plugins.maths.supervision import Rows
+        from plugins.maths.training.fitting import fit
+        from plugins.maths.training.supervision import Rows
 
         if missing := [name for name in self.parts if name not in data.splits]:
             raise RunnerError(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from plugins.maths.learning_coefficient import deep_linear, monomials
+from plugins.maths.sampling.learning_coefficient import deep_linear, monomials
 
 ROOT = Path(__file__).parents[2]
 LAMBDA = {

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from plugins.data.function_1d import Function1d
-from plugins.maths.functions import FUNCTIONS, truth
+from plugins.maths.functions.functions import FUNCTIONS, truth
 from runner import Seed
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from plugins.data.results_file import ResultsFile
-from plugins.maths.plain_pickle import dumps
+from plugins.maths.files.plain_pickle import dumps
 from plugins.models.checkpoint import Checkpoint
 from plugins.models.mlp import Mlp
 from plugins.renderers.weights import Weights

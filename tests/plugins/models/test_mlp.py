@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from plugins.data.function_1d import Function1d
-from plugins.maths.perceptron import PLAIN, Softplus
+from plugins.maths.networks.perceptron import PLAIN, Softplus
 from plugins.models.mlp import Mlp
 from runner import Dataset, RunnerError, Seed
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from plugins.maths.resnet import Padded
+from plugins.maths.networks.resnet import Padded
 from plugins.models.resnet import Resnet
 from runner.errors import RunnerError
 from runner.types import Dataset, Seed

@@ -5,7 +5,7 @@ import torch
 from pydantic import ValidationError
 from torch.func import functional_call, vmap
 
-from plugins.maths import transformer
+from plugins.maths.networks import transformer
 from plugins.models.transformer import Transformer
 from runner.errors import RunnerError
 from runner.types import Dataset, Seed

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from plugins.maths.sampled import axis, drawn_rows
+from plugins.maths.landscape.sampled import axis, drawn_rows
 from plugins.models.linear import Linear
 from plugins.models.mlp import Mlp
 from plugins.probes.directions import Directions

@@ -4,8 +4,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from plugins.maths.fisher import diagonal
-from plugins.maths.stacked import Classification, Stack
+from plugins.maths.networks.stacked import Classification, Stack
+from plugins.maths.sampling.fisher import diagonal
 from plugins.models.transformer import Transformer
 from plugins.perturbations.rescale import Rescale
 from plugins.probes.llc import Health, Llc

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from plugins.data.linear_teacher import LinearTeacher
-from plugins.maths.local_posterior import quadratic
+from plugins.maths.sampling.local_posterior import quadratic
 from plugins.models.analytic import Analytic
 from plugins.models.transformer import Transformer
 from plugins.probes.llc import Health, Llc
@@ -52,7 +52,7 @@ def test_each_kind_of_network_has_its_formula_and_its_finite_value():
 def test_the_localiser_in_the_metric_is_gamma_over_the_mean_square_of_each_tensor():
     network, split = world(Analytic(powers=((1, 2),), origin=(2.0, 0.5)), whiten=True)
     found = theory(network, split, localisation=3.0, localiser="metric")["finite"]
-    from plugins.maths.local_posterior import monomials
+    from plugins.maths.sampling.local_posterior import monomials
 
     n_beta = len(split) / math.log(len(split))
     assert found == pytest.approx(monomials([[1, 2]], [3 / 4, 3 / 0.25], n_beta).value)

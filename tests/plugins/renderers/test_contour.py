@@ -10,10 +10,10 @@ import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from plugins.maths import contours, theme
-from plugins.maths.contours import Scale, draw_contours, draw_mosaic, two_lines
-from plugins.maths.grids import grid_of
-from plugins.maths.samples import pictures, rows_by, titled
+from plugins.maths.figures import contours, theme
+from plugins.maths.figures.contours import Scale, draw_contours, draw_mosaic, two_lines
+from plugins.maths.figures.grids import grid_of
+from plugins.maths.figures.samples import pictures, rows_by, titled
 from plugins.renderers.contour import Contour
 from plugins.renderers.contour_mosaic import ContourMosaic, Title
 from plugins.renderers.loss_grid import LossGrid

@@ -8,9 +8,9 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from plugins.maths import theme
-from plugins.maths.grids import edges, grid_of
-from plugins.maths.heatmaps import colour_norms, draw_heatmaps, masked_cells
+from plugins.maths.figures import theme
+from plugins.maths.figures.grids import edges, grid_of
+from plugins.maths.figures.heatmaps import colour_norms, draw_heatmaps, masked_cells
 from plugins.renderers.heatmap import Heatmap
 from runner.types import Table
 

@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
-from plugins.maths import theme
-from plugins.maths.intervalplots import draw_intervals, intervals_of
+from plugins.maths.figures import theme
+from plugins.maths.figures.intervalplots import draw_intervals, intervals_of
 from plugins.renderers.intervals import Intervals
 from runner.types import Table
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from plugins.maths import theme
-from plugins.maths.curves import curves_of
-from plugins.maths.lineplots import draw_lines
+from plugins.maths.figures import theme
+from plugins.maths.figures.curves import curves_of
+from plugins.maths.figures.lineplots import draw_lines
 from plugins.renderers.lines import Lines
 from runner.types import Table
 

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from plugins.maths.plain_pickle import loads
+from plugins.maths.files.plain_pickle import loads
 from plugins.renderers.hdf5 import Hdf5
 from plugins.renderers.nested import Nested
 from runner.types import Table

@@ -9,8 +9,8 @@ import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from plugins.maths import theme
-from plugins.maths.panelplots import draw_panels, filled
+from plugins.maths.figures import theme
+from plugins.maths.figures.panelplots import draw_panels, filled
 from plugins.renderers.panels import Panels
 from runner.types import Table
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plugins.maths import theme
-from plugins.maths.grids import grid_of
-from plugins.maths.slices import draw_perspective, draw_slices, lines_of
+from plugins.maths.figures import theme
+from plugins.maths.figures.grids import grid_of
+from plugins.maths.figures.slices import draw_perspective, draw_slices, lines_of
 from plugins.renderers.experiment_log import ExperimentLog
 from plugins.renderers.slices_1d import Slices1d
 from plugins.renderers.surface_3d import Surface3d

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from plugins.data.function_1d import Function1d
-from plugins.maths.optimisers import Adam, Optimizer
+from plugins.maths.training.optimisers import Adam, Optimizer
 from plugins.models.mlp import Mlp
 from plugins.perturbations.append_points import AppendPoints
 from plugins.trainers.full_batch import FullBatch
@@ -112,7 +112,7 @@ def test_classes_are_learned_too() -> None:
 def test_a_killed_run_goes_on_to_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from plugins.maths import crowds, fitting
+    from plugins.maths.training import crowds, fitting
 
     wanted = together(recipe(), nets(), [SINE] * 6)
     monkeypatch.setattr(fitting, "SECONDS_BETWEEN_SAVES", 0.0)

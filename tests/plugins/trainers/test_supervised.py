@@ -13,7 +13,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from plugins.maths import fitting, resume
+from plugins.maths.training import fitting, resume
 from plugins.trainers.supervised import Supervised
 from runner import Circumstance, Dataset, Model, Network, RunnerError, Seed
 
