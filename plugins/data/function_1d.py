@@ -59,7 +59,7 @@ class Function1d(Data):
     def run(self, seed: Seed) -> Dataset:
         import numpy as np
 
-        from plugins.maths.functions.functions.functions import truth
+        from plugins.maths.functions.functions import truth
 
         function, _ = truth(self.about)
         splits = {}

@@ -45,7 +45,7 @@ class ResultsFile(Data):
         import numpy as np
 
         from plugins.maths.files.plain_pickle import loads
-        from plugins.maths.functions.functions.functions import truth
+        from plugins.maths.functions.functions import truth
 
         name = self.file.path.name
         try:

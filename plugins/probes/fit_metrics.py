@@ -76,7 +76,7 @@ class FitMetrics(Probe):
     def run(
         self, model: Network, base: Network, data: Dataset, original: Dataset, here: Circumstance
     ) -> Fit:
-        from plugins.maths.functions.functions.fits import compared
+        from plugins.maths.functions.fits import compared
 
         found = compared(
             model, base, data, original,

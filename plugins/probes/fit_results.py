@@ -39,7 +39,7 @@ class FitResults(Probe):
     under: str = Field("results_base", description="name of the nested dict in base; empty: top")
 
     def run(self) -> Fit:
-        from plugins.maths.functions.functions import fit_results as read
+        from plugins.maths.functions import fit_results as read
 
         names = self.base.path.name, self.results.path.name
         top = read.content(self.base.path, self.base.digest)

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from plugins.maths.functions.functions.bases import coefficients
-from plugins.maths.functions.functions.functions import truth
+from plugins.maths.functions.bases import coefficients
+from plugins.maths.functions.functions import truth
 from runner.types import Dataset, Network, Split
 
 Floats = NDArray[np.float64]
