@@ -58,6 +58,7 @@ class Size:
 
 SIZES = {
     "large": Size(128, 97, (512, 128), 600, 1e-7, 1e4),
+    "bare": Size(64, 59, (64,), 2000, 2.5e-8, 3.2e5),  # as llc_sisgld.toml samples it
     "small": Size(32, 29, (128,), 2000, 1e-6, 1e3),
 }
 

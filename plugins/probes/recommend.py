@@ -20,9 +20,8 @@ class Recommend(Probe):
     the unlocalised definition, is recommended, and there the largest step, which mixes fastest, of
     the flat ones if there are any. Flatness does not come first, for a localisation that leaves
     the loss unfelt is flat everywhere. Where nothing is stable, the same choice is made among the
-    healthy; `stable`, `flat` and `reason` say so. A chain that reaches much further than its
-    localiser allows in equilibrium steps too far for it, and is held unhealthy here. Neighbours
-    that share their noise differ by less than their errors: `tolerance` is a generous bound.
+    healthy; `stable`, `flat` and `reason` say so. Neighbours that share their noise differ by less
+    than their errors: `tolerance` is a generous bound.
 
     Reads:  table, one row of `llc` for each step, localisation and repeat of one sampler.
             Deterministic: takes no seed.
@@ -59,14 +58,9 @@ class Recommend(Probe):
         2.0, gt=0, description="how far neighbouring steps may differ, combined standard errors"
     )
 
-    max_reach: Real = Field(
-        1.5, gt=0,
-        description="largest `reach`: 1 in equilibrium, 1 / (1 - e k / 4) at step e, stiffness k",
-    )  # fmt: skip
-
     def run(self, table: Table) -> Table:
         from plugins.maths.sampling.calibration import Survey, recommendation
 
-        survey = Survey.of(table.frame, self.step, self.pull, self.repeats, self.max_reach)
+        survey = Survey.of(table.frame, self.step, self.pull, self.repeats)
         row = recommendation(survey, self.tolerance)
         return Table({name: [row[name]] for name in self.columns})

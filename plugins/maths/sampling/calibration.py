@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from plugins.maths.figures.views import check_columns, check_unique
 
-VALUES = ("llc", "llc_se", "ess", "reach", "healthy", "step_size", "localisation")
+VALUES = ("llc", "llc_se", "ess", "healthy", "step_size", "localisation")
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,11 @@ class Survey:
     steps: NDArray[np.float64]  # (S,) labels of the columns
     pulls: NDArray[np.float64]  # (P,) labels of the rows
     values: dict[str, NDArray[np.float64]]  # each (P, S, R)
-    healthy: NDArray[np.bool_]  # (P, S) in every repeat, and not beyond its localiser
+    healthy: NDArray[np.bool_]  # (P, S) in every repeat
 
     @classmethod
-    def of(
-        cls, frame: pd.DataFrame, step: str, pull: str, repeats: Sequence[str], max_reach: float
-    ) -> Survey:
+    def of(cls, frame: pd.DataFrame, step: str, pull: str, repeats: Sequence[str]) -> Survey:
         """Lay a table with one row for each setting and repeat out as a survey.
-
-        A chain whose reach exceeds `max_reach` counts as unhealthy.
 
         Raises: ValueError for a missing column, no rows, or two rows of one setting and repeat.
         """
@@ -50,8 +46,7 @@ class Survey:
         full = indexed.reindex(pd.MultiIndex.from_tuples(cells, names=keys))
         shape = (len(pulls), len(steps), len(others))
         values = {name: full[name].to_numpy().reshape(shape) for name in VALUES}
-        sound = (values["healthy"] == 1) & (values["reach"] <= max_reach)
-        return cls(steps, pulls, values, sound.all(2))
+        return cls(steps, pulls, values, (values["healthy"] == 1).all(2))
 
     def stable(self) -> NDArray[np.bool_]:
         """Return which settings are healthy, at the next smaller and larger step too, (P, S).

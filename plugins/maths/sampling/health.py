@@ -39,6 +39,11 @@ class Health(BaseModel):
         description="least mean of localiser * displacement^2 (1 in equilibrium); below, the chain "
         "has hardly moved. Not asked where localisation = 0",
     )  # fmt: skip
+    max_reach: Real = Field(
+        1.5, gt=0,
+        description="largest of the same: 1 / (1 - e k / 4) at step e and stiffness k; above, the "
+        "steps are too long for the localiser",
+    )  # fmt: skip
 
     def reasons(self, row: Mapping[str, float], classes: int | None) -> list[str]:
         """Return the rules of health that a row breaks, in words with values; [] if none.
@@ -63,6 +68,7 @@ class Health(BaseModel):
                 f"standard error {row['llc_se']:.3g} too large for {llc:.3g}",
             ),
             (moved and row["drift"] > 0, f"hardly moved: reach {row['reach']:.2g}"),
+            (row["reach"] <= self.max_reach, f"beyond its localiser: reach {row['reach']:.3g}"),
         ]
         return [words for holds, words in rules if not holds]
 

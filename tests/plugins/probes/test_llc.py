@@ -170,6 +170,7 @@ GOOD = {
         ({"llc_first_half": 5.0, "llc_se": 2.0}, None),  # 6 apart, 8 would be noise
         ({"llc_se": 6.0}, "standard error 6 too large for 10"),
         ({"reach": 0.1}, "hardly moved: reach 0.1"),
+        ({"reach": 1.6}, "beyond its localiser: reach 1.6"),
         ({"reach": 0.0, "localisation": 0.0}, None),
         ({"drift": 0.0}, "hardly moved"),
         ({"drift": math.nan}, "not finite"),

@@ -13,7 +13,6 @@ SWEEP = Table(
         "llc": [5.0, 6.0, 5.0] * 2,
         "llc_se": [1.0] * 6,
         "ess": [9.0] * 6,
-        "reach": [1.0] * 6,
         "healthy": [True] * 6,
         "step_size": [1e-3, 2e-3, 4e-3] * 2,
         "localisation": [30.0] * 6,
