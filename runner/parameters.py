@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import (
+    BeforeValidator,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+)
 from pydantic_core import PydanticCustomError, core_schema
 
 from runner.numbers import number
@@ -90,6 +95,26 @@ class InputFile:
                 {"path": value, "folder": str(folder)},
             )  # fmt: skip
         return cls(path, reading.digest(path) if reading else file_digest(path))
+
+
+@dataclass(frozen=True)
+class Obtained:
+    """Marks an `InputFile` with where such a file comes from, told where it cannot be read."""
+
+    words: str
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Add the words to whatever is wrong with the file."""
+        return core_schema.no_info_wrap_validator_function(self._validated, handler(source))
+
+    def _validated(self, value: Any, inner: core_schema.ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return inner(value)
+        except ValidationError as error:
+            message = f"{error.errors()[0]['msg']}; {self.words}"
+        raise PydanticCustomError("input_file", "{why}", {"why": message})
 
 
 def _environment(match: re.Match[str]) -> str:

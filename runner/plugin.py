@@ -16,9 +16,10 @@ from functools import cache
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Union
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
-from runner.errors import PluginError
+from runner.errors import PluginError, listed
 from runner.parameters import Text
 from runner.types import (
     Arrays,
@@ -131,12 +132,34 @@ class Probe(Plugin):
 
 
 class Renderer(Plugin):
-    """Turns tables and arrays into `Files`, one content for each of `suffixes()`."""
+    """Turns tables and arrays into `Files`, one content for each of `suffixes()`.
+
+    Class attributes a renderer may set, besides those of all plugins:
+        writes: suffixes of the files that it can write; empty: any.
+    """
 
     family: ClassVar[str] = "renderers"
+    writes: ClassVar[tuple[str, ...]] = ()
 
     path: Text = Field(description="file name of the view; its suffix is the format")
     formats: tuple[str, ...] = Field((), description="further suffixes to write, such as .pdf")
+
+    @field_validator("path")
+    @classmethod
+    def _path_can_be_written(cls, path: str) -> str:
+        suffix = PurePosixPath(path).suffix
+        if suffix and cls.writes and suffix not in cls.writes:  # without one it is no view's path
+            message = "must have a suffix out of {known}"
+            raise PydanticCustomError("suffix", message, {"known": listed(cls.writes)})
+        return path
+
+    @field_validator("formats")
+    @classmethod
+    def _formats_can_be_written(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
+        if cls.writes and not set(formats) <= set(cls.writes):
+            message = "must hold suffixes out of {known}"
+            raise PydanticCustomError("suffix", message, {"known": listed(cls.writes)})
+        return formats
 
     def suffixes(self) -> tuple[str, ...]:
         """Return the suffixes of the files to make, that of `path` first."""

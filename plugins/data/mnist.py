@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, WrapValidator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from runner.errors import RunnerError
-from runner.parameters import InputFile, Real
+from runner.parameters import InputFile, Obtained, Real
 from runner.plugin import Data
 from runner.types import Array, Dataset
 
 PLACE = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 
 
-def _or_place(value: Any, handler: Any) -> Any:
-    """Add to what is wrong with a file where it can be had."""
-    from pydantic import ValidationError
-
-    try:
-        return handler(value)
-    except ValidationError as error:
-        message = f"{error.errors()[0]['msg']}; get it from {PLACE} (gzipped or not)"
-    raise PydanticCustomError("input_file", "{why}", {"why": message})
-
-
-IdxFile = Annotated[InputFile, WrapValidator(_or_place)]
+IdxFile = Annotated[InputFile, Obtained(f"get it from {PLACE} (gzipped or not)")]
 
 
 class Mnist(Data):

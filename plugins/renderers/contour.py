@@ -6,13 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from plugins.maths.figures.views import PictureSuffix, suffix_problem
-from runner.parameters import Column, Real, Text
-from runner.plugin import Renderer
+from plugins.maths.figures.picture import SurfacePicture
+from runner.parameters import Column
 from runner.types import Files, Table
 
 
-class Contour(Renderer):
+class Contour(SurfacePicture):
     """Draw `value` over `x` and `y` as filled contours with white lines, a red star at (0, 0).
 
     With a `trajectory` the way of training is drawn over every panel. Values beyond the quantiles
@@ -25,37 +24,18 @@ class Contour(Renderer):
     Source: none; colours are matplotlib's viridis.
     """
 
-    formats: tuple[PictureSuffix, ...] = Field((), description='further formats, [".pdf"]')
-    x: Column = Field("alpha", description="column along the horizontal axis")
-    y: Column = Field("beta", description="column along the vertical axis")
-    value: Column = Field("loss", description="column shown as height")
     panels: Column | None = Field(None, description="column whose values become panels, in order")
     wrap: int | None = Field(None, ge=1, description="panels per row; None chooses")
     levels: int = Field(30, ge=2, description="filled levels")
     lines: int = Field(15, ge=0, description="white lines, at most; 0: none")
     scale: Literal["linear", "log"] = Field("linear", description="how levels follow value")
     share_scale: bool = Field(True, description="one colour bar for all panels, else one for each")
-    clip: tuple[Real, Real] = Field((0.0, 1.0), description="quantiles where the colours end")
     star: bool = Field(True, description="a star at (0, 0), where the network lies")
-    colours: Literal["viridis", "theme"] = Field("viridis", description="map of colours")
-    title: Text = Field("", description="above everything")
-    label: Text = Field("", description="of the colour bar; empty: the column's name")
-    x_label: Text = Field("", description="empty: the column's name")
-    y_label: Text = Field("", description="empty: the column's name")
-    footnote: Text = Field("", description="below everything, small")
-
-    def check_parameters(self) -> str | None:
-        low, high = self.clip
-        if not 0 <= low < high <= 1:
-            return f"clip = {[low, high]} must be two quantiles with 0 <= low < high <= 1"
-        return suffix_problem(self)
 
     def run(self, table: Table, trajectory: Table | None = None) -> Files:
-        from plugins.maths.figures import theme
         from plugins.maths.figures.contours import draw_contours
         from plugins.maths.figures.grids import grid_of
 
         grid = grid_of(table.frame, self.x, self.y, self.value, panels=self.panels)
         path = trajectory.frame if trajectory is not None else None
-        with theme.style():
-            return theme.figure_files(draw_contours(self, grid, path), self.suffixes())
+        return self.drawn(lambda: draw_contours(self, grid, path))

@@ -6,15 +6,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from plugins.maths.figures.views import PictureSuffix, suffix_problem
-from runner.parameters import Column, Real, Text
-from runner.plugin import Renderer
+from plugins.maths.figures.picture import Picture, Quantiles
+from runner.parameters import Column, Text
 from runner.types import Files, Split, Table
 
 Title = "idx=#{index} | y={label}, ŷ={prediction} | p={probability:.2f} | L(0,0)={centre_loss:.2f}"
 
 
-class ContourMosaic(Renderer):
+class ContourMosaic(Picture):
     """Draw a panel for each sample: contours, a star at (0, 0), its title and its picture.
 
     Axes, ticks and, with `share_colour_bar`, levels and colours are the same in all panels. The
@@ -28,7 +27,6 @@ class ContourMosaic(Renderer):
     Source: none; colours are matplotlib's viridis.
     """
 
-    formats: tuple[PictureSuffix, ...] = Field((), description='further formats, [".pdf"]')
     panels: Column = Field("rank", description="column that tells the samples apart")
     layout: tuple[int, int] = Field((2, 5), description="rows and columns of panels")
     levels: int = Field(30, ge=2, description="filled levels")
@@ -37,25 +35,19 @@ class ContourMosaic(Renderer):
     colour_scale: Literal["global", "quantile"] = Field(
         "quantile", description="ends of the colours: least and largest value, or `quantiles`"
     )
-    quantiles: tuple[Real, Real] = Field((0.05, 0.95), description="where the colours end")
+    quantiles: Quantiles = Field((0.05, 0.95), description="where the colours end")
     colours: Literal["viridis", "theme"] = Field("viridis", description="map of colours")
     panel_title: str = Field(Title, description="above each panel; holes name columns of `centre`")
-    title: Text = Field("", description="above everything")
     label: Text = Field("loss (nats)", description="of the colour bar")
-    footnote: Text = Field("", description="below everything, small")
 
     def check_parameters(self) -> str | None:
-        low, high = self.quantiles
-        if not 0 <= low < high <= 1:
-            return f"quantiles = {[low, high]} must be two with 0 <= low < high <= 1"
         if min(self.layout) < 1:
             return f"layout = {list(self.layout)} must be rows and columns, 1 or more"
-        return suffix_problem(self)
+        return None
 
     def run(self, table: Table, centre: Table, images: Split | None = None) -> Files:
-        from plugins.maths.figures import theme
-        from plugins.maths.figures.contours import draw_mosaic
         from plugins.maths.figures.grids import grid_of
+        from plugins.maths.figures.mosaics import draw_mosaic
         from plugins.maths.figures.samples import pictures, rows_by, titled
 
         grid = grid_of(table.frame, "alpha", "beta", "loss", panels=self.panels)
@@ -66,5 +58,4 @@ class ContourMosaic(Renderer):
         rows = rows_by(centre.frame, self.panels, [panel.name for panel in grid.panels])
         titles = [titled(self.panel_title, row) for row in rows]
         thumbnails = pictures(images, [row["index"] for row in rows]) if images else []
-        with theme.style():
-            return theme.figure_files(draw_mosaic(self, grid, titles, thumbnails), self.suffixes())
+        return self.drawn(lambda: draw_mosaic(self, grid, titles, thumbnails))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from plugins.maths.figures.views import check_columns, suffix_problem
+from plugins.maths.figures.views import check_columns
 from runner.parameters import Column
 from runner.plugin import Renderer
 from runner.types import Files, Table
@@ -27,18 +27,15 @@ class Csv(Renderer):
     Source: RFC 4180, but for the ends of lines.
     """
 
+    writes: ClassVar[tuple[str, ...]] = (".csv",)
+
     keep: tuple[Column, ...] = Field((), description="columns to write, in this order; empty: all")
     rename: dict[str, str] = Field({}, description="column -> its name in the file")
     sort: tuple[Column, ...] = Field(
         (), description="columns that order the rows, ascending; empty: all that are written"
     )
 
-    def check_parameters(self) -> str | None:
-        return suffix_problem(self, (".csv",))
-
     def run(self, table: Table) -> Files:
-        if problem := self.check_parameters():
-            raise ValueError(problem)
         frame = table.frame
         names = list(self.keep) or [str(name) for name in frame.columns]
         for parameter, wanted in (("keep", names), ("rename", self.rename), ("sort", self.sort)):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from plugins.maths.figures.views import check_columns, suffix_problem
+from plugins.maths.figures.views import check_columns
 from runner.parameters import Column
 from runner.plugin import Renderer
 from runner.types import Files, Table
@@ -23,11 +23,10 @@ class ExperimentLog(Renderer):
     Source: none.
     """
 
+    writes: ClassVar[tuple[str, ...]] = (".txt",)
+
     keep: tuple[Column, ...] = Field((), description="columns of `table` told; empty: all")
     notes: dict[str, str] = Field({}, description="further lines, name -> text")
-
-    def check_parameters(self) -> str | None:
-        return suffix_problem(self, (".txt",))
 
     def run(self, table: Table, settings: Table | None = None) -> Files:
         frame = table.frame

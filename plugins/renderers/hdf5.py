@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
-from plugins.maths.figures.views import check_columns, suffix_problem
+from plugins.maths.figures.views import check_columns
 from runner.parameters import Column
 from runner.plugin import Renderer
 from runner.types import Files, Table
@@ -18,16 +20,13 @@ class Hdf5(Renderer):
     Source: none.
     """
 
-    keep: tuple[Column, ...] = Field((), description="columns to write, in this order; empty: all")
+    writes: ClassVar[tuple[str, ...]] = (".h5", ".hdf5")
 
-    def check_parameters(self) -> str | None:
-        return suffix_problem(self, (".h5", ".hdf5"))
+    keep: tuple[Column, ...] = Field((), description="columns to write, in this order; empty: all")
 
     def run(self, table: Table) -> Files:
         from plugins.maths.files.exports import written
 
-        if problem := self.check_parameters():
-            raise ValueError(problem)
         frame = table.frame
         names = self.keep or tuple(str(name) for name in frame.columns)
         check_columns(frame, **{f"keep[{i}]": name for i, name in enumerate(names)})

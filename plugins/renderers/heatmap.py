@@ -6,15 +6,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from plugins.maths.figures.views import PictureSuffix, suffix_problem
-from runner.parameters import Column, Real, Text
-from runner.plugin import Renderer
+from plugins.maths.figures.picture import Picture, Quantiles
+from runner.parameters import Column, Text
 from runner.types import Files, Table
 
 Scale = Literal["auto", "linear", "log", "even"]
 
 
-class Heatmap(Renderer):
+class Heatmap(Picture):
     """Draw `value` as colour over `x` and `y`, larger brighter, dark purple to orange-yellow.
 
     Cells whose `mask` is False are grey and hatched, take no part in the colour scale, and are
@@ -27,7 +26,6 @@ class Heatmap(Renderer):
     Source: none; the colours are matplotlib's inferno without its two ends.
     """
 
-    formats: tuple[PictureSuffix, ...] = Field((), description='further formats, [".pdf"]')
     x: Column = Field(description="column along the horizontal axis")
     y: Column = Field(description="column along the vertical axis")
     value: Column = Field(description="column shown as colour")
@@ -37,38 +35,26 @@ class Heatmap(Renderer):
     masked_as: Text = Field("unhealthy", description="the word for greyed cells")
     scale: Literal["linear", "log"] = Field("linear", description="how colour follows value")
     share_scale: bool = Field(True, description="one colour bar for all panels, else one for each")
-    clip: tuple[Real, Real] = Field((0.0, 1.0), description="quantiles where the colours end")
+    clip: Quantiles = Field((0.0, 1.0), description="quantiles where the colours end")
     x_scale: Scale = Field("auto", description="auto: log if geometrically spaced; even: as a list")
     y_scale: Scale = Field("auto", description="as x_scale")
     annotate: bool = Field(False, description="say std/mean over each panel's coloured cells")
     state: tuple[Column, ...] = Field(
         (), description="columns whose value, or range, is written at each panel: settings used"
     )
-    title: Text = Field("", description="above everything")
     label: Text = Field("", description="of the colour bar; empty: the column's name")
     x_label: Text = Field("", description="empty: the column's name")
     y_label: Text = Field("", description="empty: the column's name")
-    footnote: Text = Field("", description="below everything, small")
     width: Literal["auto", "column", "page"] = Field(
         "auto", description="3.4 in or 7 in; auto: column for one panel, else page"
     )
 
-    def check_parameters(self) -> str | None:
-        low, high = self.clip
-        if not 0 <= low < high <= 1:
-            return f"clip = {[low, high]} must be two quantiles with 0 <= low < high <= 1"
-        return suffix_problem(self)
-
     def run(self, table: Table) -> Files:
-        from plugins.maths.figures import theme
         from plugins.maths.figures.grids import grid_of
         from plugins.maths.figures.heatmaps import draw_heatmaps
 
-        if problem := self.check_parameters():
-            raise ValueError(problem)
         grid = grid_of(
             table.frame, self.x, self.y, self.value,
             panels=self.panels, mask=self.mask, state=self.state,
         )  # fmt: skip
-        with theme.style():
-            return theme.figure_files(draw_heatmaps(self, grid), self.suffixes())
+        return self.drawn(lambda: draw_heatmaps(self, grid))

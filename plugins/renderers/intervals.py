@@ -6,13 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from plugins.maths.figures.views import PictureSuffix, suffix_problem
+from plugins.maths.figures.picture import Picture
 from runner.parameters import Column, Real, Text
-from runner.plugin import Renderer
 from runner.types import Files, Table
 
 
-class Intervals(Renderer):
+class Intervals(Picture):
     """Draw value +- times * error over the reference, row by row, one colour for each hue.
 
     Several rows of the table at one row and hue (seeds) stand below each other in the table's
@@ -25,7 +24,6 @@ class Intervals(Renderer):
     Source: none; colours after Okabe and Ito, Color Universal Design, 2008.
     """
 
-    formats: tuple[PictureSuffix, ...] = Field((), description='further formats, [".pdf"]')
     rows: Column = Field(description="column whose values become rows, in order of appearance")
     value: Column = Field(description="the estimate")
     error: Column = Field(description="its standard error, in the same unit")
@@ -35,19 +33,16 @@ class Intervals(Renderer):
     times: Real = Field(2.0, gt=0, description="standard errors on either side")
     bands: tuple[Real, ...] = Field((), description="shares of the reference to shade around 1")
     limits: tuple[Real, Real] | None = Field(None, description="ends of the axis; none: chosen")
-    title: Text = Field("", description="above everything")
     x_label: Text = Field("", description="empty: value / reference")
     mark_label: Text = Field("", description="the mark's name in the legend; empty: the column's")
-    footnote: Text = Field("", description="below everything, small")
     width: Literal["column", "page"] = Field("page", description="3.4 in or 7 in")
 
     def check_parameters(self) -> str | None:
         if self.limits and not self.limits[0] < self.limits[1]:
             return f"limits = {list(self.limits)} must be two numbers, the smaller first"
-        return suffix_problem(self)
+        return None
 
     def run(self, table: Table) -> Files:
-        from plugins.maths.figures import theme
         from plugins.maths.figures.intervalplots import draw_intervals, intervals_of
 
         if problem := self.check_parameters():
@@ -56,5 +51,4 @@ class Intervals(Renderer):
             table.frame, self.rows, self.value, self.error, self.reference,
             hue=self.hue, mark=self.mark, times=self.times,
         )  # fmt: skip
-        with theme.style():
-            return theme.figure_files(draw_intervals(self, intervals), self.suffixes())
+        return self.drawn(lambda: draw_intervals(self, intervals))

@@ -6,15 +6,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from plugins.maths.figures.views import PictureSuffix, suffix_problem
+from plugins.maths.figures.picture import Picture
 from runner.parameters import Column, Text
-from runner.plugin import Renderer
 from runner.types import Files, Table
 
 Scale = Literal["linear", "log"]
 
 
-class Lines(Renderer):
+class Lines(Picture):
     """Draw one or more columns over `x`, one colour per hue, replicates as mean and band.
 
     On log axes bands are cut above zero, and points that cannot be shown are counted in the
@@ -26,7 +25,6 @@ class Lines(Renderer):
     Source: none; colours after Okabe and Ito, Color Universal Design, 2008.
     """
 
-    formats: tuple[PictureSuffix, ...] = Field((), description='further formats, [".pdf"]')
     x: Column = Field(description="column along the horizontal axis")
     y: Column | tuple[Column, ...] = Field(description="column or columns on the left axis")
     right: Column | tuple[Column, ...] = Field((), description="columns on a second axis")
@@ -43,11 +41,9 @@ class Lines(Renderer):
     wrap: int | None = Field(None, ge=1, description="panels per row; None chooses")
     dots: bool = Field(False, description="a dot at every point")
     names: dict[str, str] = Field({}, description="column -> its name in labels and legend")
-    title: Text = Field("", description="above everything")
     x_label: Text = Field("", description="empty: the column's name")
     y_label: Text = Field("", description="empty: the columns' names")
     right_label: Text = Field("", description="empty: the columns' names")
-    footnote: Text = Field("", description="below everything, small")
     width: Literal["auto", "column", "page"] = Field(
         "auto", description="3.4 in or 7 in; auto: column for one panel, else page"
     )
@@ -57,7 +53,7 @@ class Lines(Renderer):
             return "y = [] names no column"
         if twice := set(self.left_columns) & set(self.right_columns):
             return f"column {min(twice)!r} stands in both y and right"
-        return suffix_problem(self)
+        return None
 
     @property
     def left_columns(self) -> tuple[str, ...]:
@@ -70,7 +66,6 @@ class Lines(Renderer):
         return (self.right,) if isinstance(self.right, str) else self.right
 
     def run(self, table: Table) -> Files:
-        from plugins.maths.figures import theme
         from plugins.maths.figures.curves import curves_of
         from plugins.maths.figures.lineplots import draw_lines
 
@@ -85,5 +80,4 @@ class Lines(Renderer):
             replicate=self.replicate,
             band=self.band,
         )
-        with theme.style():
-            return theme.figure_files(draw_lines(self, curves), self.suffixes())
+        return self.drawn(lambda: draw_lines(self, curves))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
-from plugins.maths.figures.views import suffix_problem
 from runner.parameters import Column
 from runner.plugin import Renderer
 from runner.types import Files, Table
@@ -20,10 +21,9 @@ class LossGrid(Renderer):
     Source: none; names are those of the earlier system's files.
     """
 
-    value: Column = Field("loss", description="column on the grid")
+    writes: ClassVar[tuple[str, ...]] = (".npz",)
 
-    def check_parameters(self) -> str | None:
-        return suffix_problem(self, (".npz",))
+    value: Column = Field("loss", description="column on the grid")
 
     def run(self, table: Table, centre: Table) -> Files:
         import numpy as np

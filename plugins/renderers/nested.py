@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from plugins.maths.figures.views import suffix_problem
 from plugins.maths.training.optimisers import Options
 from runner.parameters import Real
 from runner.plugin import Renderer
 from runner.types import Files, Table
-
-KNOWN = (".pkl", ".npz", ".h5", ".json")
 
 
 class Column(Options):
@@ -38,6 +35,8 @@ class Nested(Renderer):
     Source: none.
     """
 
+    writes: ClassVar[tuple[str, ...]] = (".json", ".npz", ".h5", ".pkl")
+
     keys: tuple[str, ...] = Field(min_length=1, description="columns, the outermost first")
     numbers: dict[str, str] = Field({}, description="name in a leaf -> column of table")
     arrays: dict[str, Column] = Field({}, description="name in a leaf -> values in its cell")
@@ -51,7 +50,7 @@ class Nested(Renderer):
             return f"{min(twice)!r} stands in both numbers and arrays"
         if self.under in self.top:
             return f"{self.under!r} stands in top and is `under`"
-        return suffix_problem(self, KNOWN)
+        return None
 
     def run(self, table: Table, second: Table | None = None, third: Table | None = None) -> Files:
         from plugins.maths.files.exports import written

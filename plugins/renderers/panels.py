@@ -6,10 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from plugins.maths.figures.views import PictureSuffix, suffix_problem
+from plugins.maths.figures.picture import Picture
 from plugins.maths.training.optimisers import Options
-from runner.parameters import Real, Text
-from runner.plugin import Renderer
+from runner.parameters import Real
 from runner.types import Files, Table
 
 Scale = Literal["linear", "log"]
@@ -37,6 +36,16 @@ class Mark(Options):
     dots: Real = Field(0.0, ge=0, description="size of the dots, points; 0: none")
     colour: Colour | None = Field(None, description="of the palette; none: the next one")
     dash: Literal["-", "--", ":", "-."] = Field("-", description="kind of line")
+    opacity: Real = Field(0.2, gt=0, le=1, description="of the band")
+    smooth: Real = Field(
+        0.0,
+        ge=0,
+        description="standard deviation of a Gaussian along x, decades on a log axis, that smooths "
+        "the line; as measured it stays behind, faded; 0: none",
+    )
+    fit: Literal["none", "line", "sigmoid"] = Field(
+        "none", description="dotted shape through the points, a power law on two log axes"
+    )
     label: str = Field("", description="in the legend; empty: the hue's value, else y's name")
 
 
@@ -54,7 +63,7 @@ class Panel(Options):
     y_limits: tuple[Real, Real] | None = Field(None, description="of the left axis; none: the data")
 
 
-class Panels(Renderer):
+class Panels(Picture):
     """Draw panels in a row or grid, with one legend below for all of them.
 
     Means, bands and log axes are as in `lines`; columns are looked for when it is drawn. A label
@@ -66,12 +75,9 @@ class Panels(Renderer):
     Source: none; colours after Okabe and Ito, Color Universal Design, 2008 (red is vermilion).
     """
 
-    formats: tuple[PictureSuffix, ...] = Field((), description='further formats, [".pdf"]')
     panels: tuple[Panel, ...] = Field(min_length=1, description="panels in order, row by row")
     wrap: int | None = Field(None, ge=1, description="panels per row; None chooses")
     names: dict[str, str] = Field({}, description="column -> its name in labels and legend")
-    title: Text = Field("", description="above everything")
-    footnote: Text = Field("", description="below everything, small")
     width: Literal["auto", "column", "page"] = Field(
         "auto", description="3.4 in or 7 in; auto: column for one panel, else page"
     )
@@ -83,15 +89,15 @@ class Panels(Renderer):
             for place, mark in enumerate(panel.marks):
                 if not (mark.line or mark.dots):
                     return f"panels[{at}].marks[{place}] draws nothing; give it a line or dots"
-        return suffix_problem(self)
+                if not mark.line and (mark.smooth or mark.fit != "none"):
+                    return f"panels[{at}].marks[{place}] has no line to smooth or fit"
+        return None
 
     def run(self, table: Table, second: Table | None = None, third: Table | None = None) -> Files:
-        from plugins.maths.figures import theme
         from plugins.maths.figures.panelplots import draw_panels
 
         if problem := self.check_parameters():
             raise ValueError(problem)
         given = {"table": table, "second": second, "third": third}
         frames = {name: value.frame for name, value in given.items() if value is not None}
-        with theme.style():
-            return theme.figure_files(draw_panels(self, frames), self.suffixes())
+        return self.drawn(lambda: draw_panels(self, frames))

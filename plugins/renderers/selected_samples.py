@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
-from plugins.maths.figures.views import suffix_problem
 from runner.parameters import Column
 from runner.plugin import Renderer
 from runner.types import Files, Split, Table
@@ -22,10 +23,9 @@ class SelectedSamples(Renderer):
     Source: none.
     """
 
-    rank: Column = Field("rank", description="column that orders the samples")
+    writes: ClassVar[tuple[str, ...]] = (".json", ".npz")
 
-    def check_parameters(self) -> str | None:
-        return suffix_problem(self, (".json", ".npz"))
+    rank: Column = Field("rank", description="column that orders the samples")
 
     def run(self, table: Table, images: Split) -> Files:
         import json

@@ -6,13 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from plugins.maths.figures.views import PictureSuffix, suffix_problem
+from plugins.maths.figures.picture import Picture
 from runner.parameters import Column, Text
-from runner.plugin import Renderer
 from runner.types import Files, Table
 
 
-class Slices1d(Renderer):
+class Slices1d(Picture):
     """Draw `value` along each direction where the other coordinate is 0, both in one panel.
 
     Reads:  table, a surface or its two lines: x, y, value, and the column named by `panels`.
@@ -21,23 +20,15 @@ class Slices1d(Renderer):
     Source: none; colours after Okabe and Ito, Color Universal Design, 2008.
     """
 
-    formats: tuple[PictureSuffix, ...] = Field((), description='further formats, [".pdf"]')
     x: Column = Field("alpha", description="coordinate along direction 1")
     y: Column = Field("beta", description="coordinate along direction 2")
     value: Column = Field("loss", description="column on the vertical axis")
     panels: Column | None = Field(None, description="column whose values become panels, in order")
     wrap: int | None = Field(None, ge=1, description="panels per row; None chooses")
     scale: Literal["linear", "log"] = Field("linear", description="of the vertical axis")
-    title: Text = Field("", description="above everything")
     label: Text = Field("", description="of the vertical axis; empty: the column's name")
-    footnote: Text = Field("", description="below everything, small")
-
-    def check_parameters(self) -> str | None:
-        return suffix_problem(self)
 
     def run(self, table: Table) -> Files:
-        from plugins.maths.figures import theme
         from plugins.maths.figures.slices import draw_slices
 
-        with theme.style():
-            return theme.figure_files(draw_slices(self, table.frame), self.suffixes())
+        return self.drawn(lambda: draw_slices(self, table.frame))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from plugins.maths.figures.views import check_columns, check_unique, suffix_problem
+from plugins.maths.figures.views import check_columns, check_unique
 from runner.parameters import Column, Text
 from runner.plugin import Renderer
 from runner.types import Files, Table
@@ -27,6 +27,8 @@ class Variants(Renderer):
     Source: TOML 1.0.
     """
 
+    writes: ClassVar[tuple[str, ...]] = (".toml",)
+
     name: Column = Field(description="column whose values name the variants")
     keep: tuple[Column, ...] = Field(min_length=1, description="columns that become fields")
     header: Text = Field(description='the table that holds them, "axes.sampler"')
@@ -37,7 +39,7 @@ class Variants(Renderer):
     def check_parameters(self) -> str | None:
         if not _DOTTED.match(self.header):
             return f'header = {self.header!r} must be names joined by points, as "axes.sampler"'
-        return suffix_problem(self, (".toml",))
+        return None
 
     def run(self, table: Table) -> Files:
         if problem := self.check_parameters():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
-from plugins.maths.figures.views import suffix_problem
 from runner.plugin import Renderer
 from runner.types import Files, Network
 
@@ -19,19 +20,16 @@ class Weights(Renderer):
     Source: none.
     """
 
+    writes: ClassVar[tuple[str, ...]] = (".safetensors", ".pth", ".pt")
+
     rename: dict[str, str] = Field(
         {}, description="beginning of a tensor's name -> what stands there in the file"
     )
     buffers: bool = Field(True, description="whether buffers (a sharpness) are written too")
 
-    def check_parameters(self) -> str | None:
-        return suffix_problem(self, (".pth", ".pt", ".safetensors"))
-
     def run(self, model: Network) -> Files:
         from plugins.maths.files.state_files import dumped
 
-        if problem := self.check_parameters():
-            raise ValueError(problem)
         weights = dict(model.weights)
         if not self.buffers:
             own = {name for name, _ in model.module().named_buffers()}

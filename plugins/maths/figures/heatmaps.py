@@ -14,13 +14,12 @@ from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from plugins.maths.figures import grids, theme
+from plugins.maths.figures import colourbars, grids, theme
 from plugins.maths.figures.ticks import log_ticks, value_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
-    from matplotlib.colorbar import Colorbar
 
     from plugins.renderers.heatmap import Heatmap
 
@@ -55,13 +54,13 @@ def draw_heatmaps(wish: Heatmap, grid: grids.Grid) -> Figure:
         here.set_xlabel((wish.x_label or wish.x) if bottom else "")
         here.set_ylabel((wish.y_label or wish.y) if at % columns == 0 else "")
         if own and norms[at] is not None:
-            _colour_bar(figure, here, norms[at], panel.shown, wish, length=side)
+            _colour_bar(figure, norms[at], panel.shown, wish, ax=here, length=side)
     for spare in axes.flat[len(grid.panels) :]:
         spare.set_axis_off()
     shared = next((norm for norm in norms if norm is not None), None)
     if not own and shared is not None:
         pooled = np.concatenate([panel.shown for panel in grid.panels])
-        _colour_bar(figure, list(axes.flat), shared, pooled, wish, length=rows * side)
+        _colour_bar(figure, shared, pooled, wish, ax=list(axes.flat), length=rows * side)
     theme.head_and_foot(figure, wish.title, wish.footnote)
     fit_height(figure, axes)
     return figure
@@ -188,22 +187,9 @@ def _spell(value: Any) -> str:
 
 
 def _colour_bar(
-    figure: Figure, axes: Any, norm: Normalize, shown: grids.Floats, wish: Heatmap, *, length: float
-) -> Colorbar:
-    """Draw a colour bar of `length` inches; an end is pointed where values lie beyond it."""
-    from matplotlib.cm import ScalarMappable
-
-    below, above = bool((shown < norm.vmin).any()), bool((shown > norm.vmax).any())
-    ends = {(True, True): "both", (True, False): "min", (False, True): "max"}
-    bar = figure.colorbar(
-        ScalarMappable(norm, theme.sequential()), ax=axes, aspect=length / 0.12, pad=0.02,
-        extend=ends.get((below, above), "neither"),
-    )  # fmt: skip
-    bar.outline.set_linewidth(0.4)
-    bar.set_label(wish.label or wish.value)
-    if wish.scale == "log":
-        theme.place_ticks(bar.ax.yaxis, *log_ticks(norm.vmin, norm.vmax))
-    else:
-        bar.locator = MaxNLocator(6, steps=theme.STEPS)
-        bar.update_ticks()
-    return bar
+    figure: Figure, norm: Normalize, shown: grids.Floats, wish: Heatmap, **place: Any
+) -> None:
+    """Draw a colour bar beside panels; an end is pointed where values lie beyond it."""
+    ends = colourbars.extend([shown], norm.vmin, norm.vmax)
+    label = wish.label or wish.value
+    colourbars.colour_bar(figure, norm, theme.sequential(), ends=ends, label=label, **place)

@@ -15,6 +15,8 @@ from plugins.maths.figures import theme
 from plugins.maths.figures.curves import Curve, curves_of, for_log_axes
 from plugins.maths.figures.grids import layout
 from plugins.maths.figures.lineplots import place_axis_ticks
+from plugins.maths.figures.smoothing import Axes as Scales
+from plugins.maths.figures.smoothing import fitted, smoothed
 from plugins.maths.figures.ticks import number_label
 from plugins.maths.figures.views import check_columns
 from runner.errors import listed
@@ -32,6 +34,7 @@ COLOURS = {
 }  # fmt: skip
 _NUMBER = re.compile(r"\{([^{}:]+)(?::([^{}]*))?\}")
 _TITLE = 7.5  # points
+FAINT = 0.35  # opacity of a line as measured, behind the smoothed one
 
 
 def draw_panels(wish: Panels, frames: Frames) -> Figure:
@@ -152,6 +155,8 @@ class _Drawing:
             for curve in (one for one in curves.curves if one.hue == hue):
                 lost += self._curve(axes, mark, curve, look)
             entries.setdefault(self._name(mark, mark.y, hue), look)
+        if mark.fit != "none":
+            entries.setdefault(f"fitted {mark.fit}", {"color": theme.FADED, "linestyle": ":"})
         return lost
 
     def _rows(self, mark: Mark) -> pd.DataFrame:
@@ -171,11 +176,18 @@ class _Drawing:
         kept, lost = for_log_axes(curve, x=self.panel.x_scale == "log", y=scale == "log")
         if not np.isfinite(kept.mean).any():
             raise ValueError(f"{mark.y!r}: no point is finite, or positive on the log axes")
+        scales = Scales(self.panel.x_scale == "log", scale == "log")
+        shape = fitted(kept, mark.fit, scales) if mark.fit != "none" else None
+        if mark.smooth:
+            axes.plot(kept.x, kept.mean, **look | {"alpha": FAINT, "linewidth": 0.7})
+            kept, look = smoothed(kept, mark.smooth, scales), look | {"marker": ""}
         axes.plot(kept.x, kept.mean, **look)
         if kept.has_band:
             axes.fill_between(
-                kept.x, kept.low, kept.high, color=look["color"], alpha=0.2, linewidth=0
+                kept.x, kept.low, kept.high, color=look["color"], alpha=mark.opacity, linewidth=0
             )
+        if shape is not None:
+            axes.plot(shape.x, shape.mean, color=look["color"], linestyle=":", linewidth=1.6)
         return lost
 
     def _name(self, mark: Mark, column: str, hue: Any = None) -> str:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from plugins.maths.figures import contours, grids, theme
-from plugins.maths.figures.ticks import log_ticks
+from plugins.maths.figures.lineplots import place_axis_ticks
 from plugins.maths.figures.views import check_columns, check_unique
 
 if TYPE_CHECKING:
@@ -57,11 +56,12 @@ def draw_slices(wish: Slices1d, frame: pd.DataFrame) -> Figure:
         here.set_xlabel("coordinate" if at + columns >= len(names) else "")
         here.set_ylabel((wish.label or wish.value) if at % columns == 0 else "")
         here.tick_params(labelbottom=at + columns >= len(names))
-    if wish.scale == "log":
-        low, high = float(frame[wish.value].min()), float(frame[wish.value].max())
-        for here in axes.flat:
-            here.set_yscale("log")
-        theme.place_ticks(axes.flat[0].yaxis, *log_ticks(low, high))
+    if wish.scale == "log" and float(frame[wish.value].min()) <= 0:
+        raise ValueError(f"{wish.value!r} is {frame[wish.value].min()!r} somewhere: no log scale")
+    for here in axes.flat[: len(names)]:
+        here.set_yscale(wish.scale)
+        here.autoscale_view()
+    place_axis_ticks(axes.flat[0].yaxis, wish.scale)
     for spare in axes.flat[len(names) :]:
         spare.set_axis_off()
     theme.head_and_foot(figure, wish.title, "")
@@ -99,14 +99,11 @@ def draw_perspective(wish: Surface3d, grid: grids.Grid) -> Figure:
         axis.set_major_locator(MaxNLocator(most, steps=theme.STEPS))
         axis.set_tick_params(pad=-2)
         axis.pane.set_facecolor("white")
-    bar_axes = figure.add_axes((0.84, 0.2, 0.03, 0.6))
-    bar = figure.colorbar(ScalarMappable(scale.norm, cmap), cax=bar_axes, extend=scale.extend)
-    bar.outline.set_linewidth(0.4)
-    bar.set_label(wish.label or wish.value)
-    bar.locator = MaxNLocator(5, steps=theme.STEPS)
-    bar.update_ticks()
+    beside = figure.add_axes((0.84, 0.2, 0.03, 0.6))
+    scale.bar(figure, cmap, label=wish.label or wish.value, cax=beside)
     if wish.title:
-        figure.suptitle(wish.title, y=0.98)
+        figure.suptitle(theme.wrapped(figure, wish.title, theme.TITLE), y=0.98)
     if wish.footnote:
-        figure.text(0.01, 0.01, wish.footnote, fontsize=theme.SMALL, color=theme.FADED)
+        text = theme.wrapped(figure, wish.footnote, theme.SMALL)
+        figure.text(0.01, 0.01, text, fontsize=theme.SMALL, color=theme.FADED, va="bottom")
     return figure

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 COLUMN = 3.4  # width of one paper column, inches
 PAGE = 7.0  # width of a page's text, inches
 DPI = 200
+TITLE = 9  # points; above everything
 SMALL = 6.5  # points; notes, footnotes, tick labels
 INK, FADED, MASKED = "#1a1a1a", "#5c5c5c", "#d4d4d4"
 
@@ -47,7 +48,7 @@ _RC = {
     "mathtext.fontset": "dejavusans",
     "axes.titlesize": 8,
     "axes.labelsize": 8,
-    "figure.titlesize": 9,
+    "figure.titlesize": TITLE,
     "xtick.labelsize": SMALL,
     "ytick.labelsize": SMALL,
     "legend.fontsize": 7,
@@ -106,12 +107,13 @@ def colours(count: int) -> list[str]:
     return [to_hex(c) for c in sequential()(np.linspace(0.0, 1.0, count))]
 
 
-def figure_files(figure: Figure, suffixes: Iterable[str]) -> Files:
+def figure_files(figure: Figure, suffixes: Iterable[str], dpi: int = DPI) -> Files:
     """Return the figure in each format; equal figures give equal bytes, with no date in them.
 
     Args:
         figure: drawn under `style()`.
-        suffixes: out of ".png" (200 dots per inch), ".svg" and ".pdf".
+        suffixes: out of ".png", ".svg" and ".pdf".
+        dpi: dots an inch of a PNG, and of what the other two hold as dots.
 
     Raises: ValueError for any other suffix.
     """
@@ -123,7 +125,7 @@ def figure_files(figure: Figure, suffixes: Iterable[str]) -> Files:
     with style():
         for suffix in suffixes:
             stream = io.BytesIO()
-            figure.savefig(stream, format=suffix[1:], metadata=_METADATA[suffix])
+            figure.savefig(stream, format=suffix[1:], dpi=dpi, metadata=_METADATA[suffix])
             contents[suffix] = stream.getvalue()
     return Files(contents)
 
@@ -139,15 +141,15 @@ def place_ticks(
 def head_and_foot(figure: Figure, title: str, footnote: str) -> None:
     """Write the title above and the footnote, small and at the left, below all panels."""
     if title:
-        figure.suptitle(textwrap.fill(title, _letters(figure, 9)))
+        figure.suptitle(wrapped(figure, title, TITLE))
     if footnote:
-        text = textwrap.fill(footnote, _letters(figure, SMALL))
+        text = wrapped(figure, footnote, SMALL)
         figure.supxlabel(text, x=0.01, ha="left", fontsize=SMALL, color=FADED)
 
 
-def _letters(figure: Figure, size: float) -> int:
-    """Return how many letters of `size` points fit into the width of the figure."""
-    return int(figure.get_figwidth() * 72 / (size * 0.57))
+def wrapped(figure: Figure, text: str, size: float) -> str:
+    """Return text broken into lines that fit the figure's width in letters of `size` points."""
+    return textwrap.fill(text, int(figure.get_figwidth() * 72 / (size * 0.57)))
 
 
 def legend_and_foot(
@@ -162,7 +164,7 @@ def legend_and_foot(
     """
     used, parts = 0.0, []  # inches
     if footnote:
-        text = textwrap.fill(footnote, _letters(figure, SMALL))
+        text = wrapped(figure, footnote, SMALL)
         parts.append(figure.text(0.01, 0.0, text, fontsize=SMALL, color=FADED, va="bottom"))
     if entries:
         longest = max(len(label) for label, _ in entries)

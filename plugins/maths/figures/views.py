@@ -1,29 +1,14 @@
-"""What all renderers ask of their parameters and tables. Light: nothing heavy is imported."""
+"""What all renderers ask of their tables. Light: nothing heavy is imported."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from runner.errors import listed, near
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from runner.plugin import Renderer
-
-PictureSuffix = Literal[".png", ".svg", ".pdf"]
-_PICTURES = (".png", ".svg", ".pdf")
-
-
-def suffix_problem(renderer: Renderer, known: Sequence[str] = _PICTURES) -> str | None:
-    """Return what is wrong with the suffixes of `path` and `formats`, or None."""
-    for suffix in renderer.suffixes():
-        if suffix not in known:
-            parameter = "formats" if suffix in renderer.formats else "path"
-            value = getattr(renderer, parameter)
-            return f"{parameter} = {value!r}: use the suffix {listed(known)}, not {suffix!r}"
-    return None
 
 
 def check_columns(frame: pd.DataFrame, **wanted: str | None) -> None:

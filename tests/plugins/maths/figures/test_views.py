@@ -1,21 +1,9 @@
-"""What renderers say about missing columns, wrong suffixes and rows that share a cell."""
+"""What renderers say about missing columns and rows that share a cell."""
 
 import pandas as pd
 import pytest
 
-from plugins.maths.figures.views import check_columns, check_unique, suffix_problem
-from runner.plugin import Renderer
-
-
-class Picture(Renderer):
-    """A renderer without parameters of its own."""
-
-
-def test_a_suffix_that_is_not_a_picture_s_is_refused_with_what_would_do() -> None:
-    assert suffix_problem(Picture(path="a.svg", formats=(".pdf",))) is None
-    problem = suffix_problem(Picture(path="a.jpg"))
-    assert problem == "path = 'a.jpg': use the suffix .png, .svg, .pdf, not '.jpg'"
-    assert str(suffix_problem(Picture(path="a.png", formats=(".gif",)))).startswith("formats = ")
+from plugins.maths.figures.views import check_columns, check_unique
 
 
 def test_a_missing_column_is_named_with_its_parameter_and_a_near_miss() -> None:
