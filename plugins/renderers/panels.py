@@ -49,10 +49,26 @@ class Mark(Options):
     label: str = Field("", description="in the legend; empty: the hue's value, else y's name")
 
 
+class Rule(Options):
+    """A straight line across a panel at a number over a table: a baseline, the best epoch."""
+
+    at: str = Field(description="expression over the columns of its rows, 'mean(r2)'")
+    axis: Literal["x", "y"] = Field("y", description="axis that holds the number; y: horizontal")
+    table: Source = Field("table", description="which table the number is over")
+    where: dict[str, str | bool | int | Real] = Field(
+        {}, description="column -> value: only these rows"
+    )
+    colour: Colour = Field("grey", description="of the palette")
+    dash: Literal["-", "--", ":", "-."] = Field("--", description="kind of line")
+    label: str = Field("", description="in the legend; empty: none")
+
+
 class Panel(Options):
     """One panel. `{expression:format}` in its title is a number over a table: `{mean(x):.4f}`."""
 
     marks: tuple[Mark, ...] = Field(min_length=1, description="what it shows, back to front")
+    rules: tuple[Rule, ...] = Field((), description="straight lines across, behind the marks")
+    diagonal: bool = Field(False, description="a line where x = y")
     title: str = Field("", description="above it, with numbers in braces")
     x_label: str = Field("", description="empty: the first mark's column")
     y_label: str = Field("", description="empty: the first mark's column")
@@ -69,7 +85,7 @@ class Panels(Picture):
     Means, bands and log axes are as in `lines`; columns are looked for when it is drawn. A label
     that several marks share stands in the legend once.
 
-    Reads:  table, second, third: the columns that marks and titles name.
+    Reads:  table, second, third: the columns that marks, rules and titles name.
     Raises: ValueError for a table that is not given, a missing column, two rows at one point of a
         line, no rows, columns that are not numbers, or a log axis without any positive value.
     Source: none; colours after Okabe and Ito, Color Universal Design, 2008 (red is vermilion).

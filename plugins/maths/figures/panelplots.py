@@ -25,7 +25,7 @@ from runner.language.expression import ExpressionError, evaluate, parse
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from plugins.renderers.panels import Mark, Panel, Panels
+    from plugins.renderers.panels import Mark, Panel, Panels, Rule
 
 Frames = Mapping[str, pd.DataFrame]
 COLOURS = {
@@ -112,6 +112,10 @@ class _Drawing:
     def draw(self, entries: dict[str, dict[str, Any]]) -> int:
         """Draw all marks; add to the legend's entries; return how many points are not shown."""
         lost = sum(self._mark(mark, entries) for mark in self.panel.marks)
+        for rule in self.panel.rules:
+            self._rule(rule, entries)
+        if self.panel.diagonal:
+            self.axes.axline((0, 0), slope=1, color=theme.FADED, linewidth=0.7, zorder=1)
         self._label()
         for axes, scale in ((self.axes, self.panel.y_scale), (self.twin, self.panel.right_scale)):
             if axes is not None:
@@ -160,16 +164,35 @@ class _Drawing:
         return lost
 
     def _rows(self, mark: Mark) -> pd.DataFrame:
-        if mark.table not in self.frames:
-            raise ValueError(f'a mark is drawn from "{mark.table}", which is not given')
-        frame = self.frames[mark.table]
+        frame = self._kept(mark)
         check_columns(frame, x=mark.x, y=mark.y, hue=mark.hue, replicate=mark.replicate)
-        for name, value in mark.where.items():
-            check_columns(frame, where=name)
-            frame = frame[frame[name] == value]
         if frame.empty:
             raise ValueError(f"no rows of {mark.y!r} to draw where {dict(mark.where)}")
         return frame
+
+    def _kept(self, drawn: Mark | Rule) -> pd.DataFrame:
+        if drawn.table not in self.frames:
+            raise ValueError(f'a mark is drawn from "{drawn.table}", which is not given')
+        frame = self.frames[drawn.table]
+        for name, value in drawn.where.items():
+            check_columns(frame, where=name)
+            frame = frame[frame[name] == value]
+        return frame
+
+    def _rule(self, rule: Rule, entries: dict[str, dict[str, Any]]) -> None:
+        frame = self._kept(rule)
+        try:
+            columns = {str(name): frame[name].to_numpy() for name in frame.columns}
+            value = np.unique(np.asarray(evaluate(parse(rule.at), columns)))
+        except ExpressionError as error:
+            raise ValueError(f"rule {rule.at!r}: {error}") from error
+        if len(value) != 1:
+            raise ValueError(f"rule {rule.at!r} has {len(value)} values; take their mean")
+        look = {"color": COLOURS[rule.colour], "linestyle": rule.dash}
+        line = self.axes.axhline if rule.axis == "y" else self.axes.axvline
+        line(float(value[0]), linewidth=0.9, zorder=1, **look)
+        if rule.label:
+            entries.setdefault(rule.label, look)
 
     def _curve(self, axes: Axes, mark: Mark, curve: Curve, look: dict[str, Any]) -> int:
         scale = self.panel.right_scale if mark.right else self.panel.y_scale
