@@ -31,11 +31,23 @@ _FORMS = (
     "tcp://HOST:PORT, a scheduler file (scheduler.json), local:N, "
     f"{', '.join(f'{name}:N' for name in QUEUES)} or kubernetes:N"
 )
+# Dask looks at itself 50 to 150 times a second in each process, for a dashboard that nobody has
+# open: beside workers that fill all cores it was measured to slow them down by a fifth.
+CALM = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.tick.limit": "30s",
+    "distributed.admin.system-monitor.interval": "10s",
+}
 # Tensors' memory is kept: Dask by itself has it given back to the system at once, and fetched anew.
 WORKER_ENVIRONMENT = dict.fromkeys(THREAD_VARIABLES, "1") | {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_TRIM_THRESHOLD_": f"{1 << 30}",
     "MALLOC_MMAP_THRESHOLD_": f"{1 << 25}",
+    **{
+        f"DASK_{key.replace('.', '__').replace('-', '_').upper()}": f"{v}"
+        for key, v in CALM.items()
+    },
 }
 _REACH = 20  # seconds to reach a scheduler within
 
@@ -146,6 +158,7 @@ def _local(count: int, distributed: Any) -> Any:
         ) from error
     import dask
 
+    dask.config.set(CALM)  # to stay: scheduler and nannies of this process read it when they start
     with dask.config.set({"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}):
         return distributed.LocalCluster(
             n_workers=count, threads_per_worker=1, processes=True, security=True, memory_limit=0,

@@ -107,13 +107,15 @@ def test_own_workers_have_one_thread_each_leave_interrupts_alone_and_are_ended(
     pool = own(place)
     about = (
         "time.sleep(0.3) or [os.getpid(), os.environ['OMP_NUM_THREADS'],"
-        " signal.getsignal(signal.SIGINT) == signal.SIG_IGN, os.environ['MALLOC_ARENA_MAX']]"
+        " signal.getsignal(signal.SIGINT) == signal.SIG_IGN, os.environ['MALLOC_ARENA_MAX'],"
+        " __import__('dask').config.get('distributed.worker.profile.enabled'),"
+        " __import__('dask').config.get('distributed.admin.tick.interval')]"
     )
     made = [submit(pool, about) for _ in range(4)]
     pids = {future.result(20)[0] for future in made}
     assert len(pids) == 2
     assert os.getpid() not in pids
-    assert {tuple(future.result()[1:]) for future in made} == {("1", True, "1")}
+    assert {tuple(future.result()[1:]) for future in made} == {("1", True, "1", False, "1s")}
     assert pool.describe() == "2 Dask workers at this machine"
     slow = [submit(pool, "time.sleep(60)") for _ in range(2)]
     started = time.monotonic()
