@@ -134,7 +134,7 @@ def test_no_parameter_has_the_name_of_a_word_of_the_engine(plugin: type[Plugin])
 
 def test_its_table_declares_its_columns(plugin: type[Plugin]) -> None:
     kinds = signature(plugin).outputs.values()
-    if Table in kinds:
+    if Table in kinds and plugin.family != "data":  # what a file holds is not known beforehand
         assert plugin.columns, "declare columns: ClassVar, each with its meaning and unit"
     for name, meaning in plugin.columns.items():
         assert name.isidentifier()

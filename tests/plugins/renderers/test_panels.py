@@ -152,3 +152,41 @@ def test_equal_tables_give_equal_bytes_in_every_format() -> None:
 def test_what_cannot_be_drawn_is_told(panel: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         wish(panel).run(CURVES, NUMBERS)
+
+
+NOISY = Table({"x": np.geomspace(1, 1000, 40), "y": np.tile([1.0, 100.0], 20)})
+SMOOTH = {"x": "x", "y": "y", "smooth": 0.5, "colour": "red", "label": "loss"}
+
+
+def drawn_noisy(mark: dict[str, Any]) -> Figure:
+    plugin = wish({"x_scale": "log", "y_scale": "log", "marks": [mark, DOTS | {"y": "y"}]})
+    with theme.style():
+        return draw_panels(plugin, {"table": NOISY.frame})
+
+
+def test_a_smoothed_line_stands_before_what_was_measured() -> None:
+    """S4.2: a smoothed curve with a faded band; 1 and 100 in turn smooth to 10 on a log axis."""
+    figure = drawn_noisy(SMOOTH | {"opacity": 0.1})
+    faint, line, _ = figure.axes[0].lines
+    assert np.array_equal(faint.get_ydata(), NOISY.columns["y"])
+    assert faint.get_alpha() < 1 == (line.get_alpha() or 1)
+    assert line.get_ydata()[10:30] == pytest.approx(10, rel=0.05)
+    (band,) = figure.axes[0].collections
+    assert band.get_alpha() == 0.1
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert words == ["loss", "points"]
+
+
+def test_a_fitted_shape_is_dotted_and_told_in_the_legend() -> None:
+    figure = drawn_noisy(SMOOTH | {"smooth": 0.0, "fit": "line"})
+    _, fit, _ = figure.axes[0].lines
+    assert fit.get_linestyle() == ":"
+    logs = np.log10(fit.get_ydata())
+    assert np.abs(np.diff(logs, 2)).max() < 1e-9
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert words == ["loss", "fitted line", "points"]
+
+
+def test_dots_cannot_be_smoothed() -> None:
+    with pytest.raises(ValueError, match=r"panels\[0\]\.marks\[0\] has no line to smooth or fit"):
+        wish({"marks": [DOTS | {"smooth": 1.0}]}).run(CURVES)
