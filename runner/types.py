@@ -29,6 +29,8 @@ Json = Any  # null, bool, int, finite float, str, and lists and str-keyed dicts 
 class Split:
     """One split of a data set: equally long named arrays, `x` inputs and `y` targets by convention.
 
+    An array may be a `LazyArray` (`runner/arrays.py`), whose rows are read when asked for.
+
     `about` holds what a model must know of the data (vocabulary, classes, ...).
     """
 

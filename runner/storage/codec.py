@@ -8,8 +8,10 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from runner.arrays import Hdf5Array, LazyArray
 from runner.errors import StoreError
 from runner.key import canonical
 from runner.plugin import Model
@@ -31,6 +33,7 @@ from runner.types import (
 )
 
 INLINE = 512  # values; a table up to this size lies in its record
+_LAZY = "lazy"  # attribute of an array that is not to be held whole
 _NON_FINITE = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
 
 
@@ -72,13 +75,13 @@ class Writer:
                 return {"type": "Files", "contents": contents}
             case Arrays():
                 dimensions = {name: list(names) for name, names in value.dimensions.items()}
-                content = self._put(_hdf5({"": value.arrays}))
+                content = self._hdf5({"": value.arrays})
                 return {"type": "Arrays", "content": content, "dimensions": dimensions}
             case Dataset():
-                content = self._put(_hdf5(value.splits))
+                content = self._hdf5(value.splits)
                 return {"type": "Dataset", "content": content, "about": _about(value.about)}
             case Split():
-                content = self._put(_hdf5({"": value.arrays}))
+                content = self._hdf5({"": value.arrays})
                 return {"type": "Split", "content": content, "about": _about(value.about)}
         raise TypeError(f"a step may not yield a {type(value).__name__}")
 
@@ -86,6 +89,19 @@ class Writer:
         digest, size = self.store.put(content)
         self.objects[digest] = size
         return digest
+
+    def _hdf5(self, groups: Mapping[str, Mapping[str, Any]]) -> str:
+        """Write named groups of named arrays as an HDF5 file, equal for equal arrays.
+
+        What is lazy goes there piece by piece, all else by way of memory.
+        """
+        if any(isinstance(array, LazyArray) for part in groups.values() for array in part.values()):
+            digest, size = self.store.put_file(lambda path: _write_hdf5(path, groups))
+            self.objects[digest] = size
+            return digest
+        stream = io.BytesIO()
+        _write_hdf5(stream, groups)
+        return self._put(stream.getvalue())
 
     def _table(self, table: Table) -> Json:
         lengths = {name: len(values) for name, values in table.columns.items()}
@@ -158,23 +174,28 @@ def _scalar(value: Json) -> Any:
     return _NON_FINITE[value["float"]] if isinstance(value, dict) else value
 
 
-def _hdf5(groups: Mapping[str, Mapping[str, Any]]) -> bytes:
-    """Return named groups of named arrays as the bytes of an HDF5 file, equal for equal arrays."""
+def _write_hdf5(target: Path | io.BytesIO, groups: Mapping[str, Mapping[str, Any]]) -> None:
     import h5py
     import numpy as np
 
-    stream = io.BytesIO()
-    with h5py.File(stream, "w", track_order=True) as file:
+    with h5py.File(target, "w", track_order=True) as file:
         for group, arrays in groups.items():
             _check_name(group)
-            target = file.create_group(group, track_order=True) if group else file
+            place = file.create_group(group, track_order=True) if group else file
             for name, array in arrays.items():
                 _check_name(name)
-                data = np.asarray(array)
+                data = array if isinstance(array, LazyArray) else np.asarray(array)
                 if data.dtype.kind not in "biufc":
                     raise TypeError(f"array {name!r} may not hold {data.dtype}")
-                target.create_dataset(name, data=data, track_times=False)
-    return stream.getvalue()
+                if not isinstance(data, LazyArray):
+                    place.create_dataset(name, data=data, track_times=False)
+                    continue
+                item = place.create_dataset(
+                    name, shape=data.shape, dtype=data.dtype, track_times=False
+                )
+                item.attrs[_LAZY] = True
+                for start, rows in data.pieces():
+                    item[start : start + len(rows)] = rows
 
 
 def _check_name(name: str) -> None:
@@ -280,9 +301,9 @@ class Reader:
                 _check_link(file, name)
                 item = file[name]
                 if isinstance(item, h5py.Dataset):
-                    groups.setdefault("", {})[name] = _plain_array(file, name, room)
+                    groups.setdefault("", {})[name] = _plain_array(file, name, room, path)
                 elif only is None or name == only:
-                    groups[name] = {key: _plain_array(item, key, room) for key in item}
+                    groups[name] = {key: _plain_array(item, key, room, path) for key in item}
         return groups
 
 
@@ -293,7 +314,7 @@ def _check_link(group: Any, name: str) -> None:
         raise ValueError(f"{name!r} is a link; stored HDF5 holds plain arrays only")
 
 
-def _plain_array(group: Any, name: str, room: Room) -> Any:
+def _plain_array(group: Any, name: str, room: Room, path: Path) -> Any:
     """Return an array that lies in the file itself and is made of numbers."""
     import h5py
     import numpy as np
@@ -308,6 +329,8 @@ def _plain_array(group: Any, name: str, room: Room) -> Any:
     ):
         raise ValueError(f"{name!r} is no plain array of numbers; stored HDF5 holds nothing else")
     room.take(name, item.nbytes)
+    if _LAZY in item.attrs:
+        return Hdf5Array(path, item.name, tuple(item.shape), item.dtype)
     return np.asarray(item[()])
 
 

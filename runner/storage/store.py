@@ -174,6 +174,34 @@ class Store:
         self._verified.add(digest)
         return digest, len(content)
 
+    def put_file(self, fill: Callable[[Path], object]) -> tuple[str, int]:
+        """Write an object that is too large to hold; return its digest and size.
+
+        `fill` writes it under the path that it is given, in the store's own folder for that.
+
+        Raises: StoreError when the disk is full or may not be written.
+        """
+        aside = self.aside()
+        try:
+            fill(aside)
+            with aside.open("rb") as stream:
+                os.fsync(stream.fileno())
+            digest, size = digest_of(aside), aside.stat().st_size
+            path = self.object_path(digest)
+            if not (is_plain(path, size) and digest_of(path) == digest):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                aside.chmod(0o444)
+                aside.replace(path)
+        except OSError as error:
+            if error.errno is None:  # a library could not read what was to be copied
+                raise
+            raise write_error(aside, error) from error
+        finally:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+        self._verified.add(digest)
+        return digest, size
+
     def commit(self, made: bytes | Mapping[str, Any], records: Iterable[Record]) -> None:
         """Write finished nodes as one line and make them durable: all of them or none.
 

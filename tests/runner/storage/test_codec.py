@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from runner.arrays import LazyArray
 from runner.errors import StoreError
 from runner.registry import Registry
 from runner.storage.codec import INLINE, Reader, Writer
@@ -619,3 +620,57 @@ def test_nothing_in_the_source_unpickles_but_messages_between_own_processes() ->
     ]
     assert {place.partition(":")[0] for place in found} == MESSAGES
     assert len(found) == len(MESSAGES)  # each imports pickle once and does nothing else of the kind
+
+
+# -- arrays that are not held ----------------------------------------------------------------------
+
+
+class Made(LazyArray):
+    """Rows that say their own number, made when asked for; counts the largest piece."""
+
+    def __init__(self, rows: int, width: int) -> None:
+        self.shape = rows, width
+        self.dtype = np.dtype(np.float32)
+        self.largest = 0
+
+    def rows(self, start: int, stop: int) -> Any:
+        self.largest = max(self.largest, stop - start)
+        numbers = np.arange(start, stop, dtype=np.float32)
+        return np.repeat(numbers[:, None], self.shape[1], axis=1)
+
+
+def test_a_lazy_array_is_stored_in_pieces_and_read_in_rows(store: Store) -> None:
+    made = Made(3000, 4096)  # 49 MB
+    labels = np.arange(3000)
+    data = Dataset({"train": {"x": made, "y": labels}}, {"name": "lazy"})
+    back = loaded(store, data)
+    assert made.largest * 4096 * 4 <= 2**24
+    x = back.splits["train"]["x"]
+    assert isinstance(x, LazyArray)
+    assert same(back.splits["train"]["y"], labels)
+    assert same(x[2990:], made[2990:])
+    assert same(x[np.array([7, 2999, 7])][:, 0], np.array([7, 2999, 7], np.float32))
+
+
+def test_lazy_or_not_the_content_of_the_rest_is_the_same(store: Store) -> None:
+    lazy = loaded(store, Split({"x": Made(5, 3), "y": np.arange(5.0)}))
+    held = loaded(store, Split({"x": Made(5, 3)[:], "y": np.arange(5.0)}))
+    assert isinstance(held["x"], np.ndarray)
+    assert same(np.asarray(lazy["x"]), held["x"])
+    assert same(lazy["y"], held["y"])
+
+
+def test_storing_a_lazy_array_twice_is_one_object(store: Store) -> None:
+    first = described(store, Split({"x": Made(50, 3)}))
+    assert first == described(store, Split({"x": Made(50, 3)}))
+    assert not list((store.folder / "aside").iterdir())
+
+
+def test_a_lazy_array_that_cannot_be_read_leaves_nothing_aside(store: Store) -> None:
+    class Broken(Made):
+        def rows(self, start: int, stop: int) -> Any:
+            raise OSError("the file is cut short")
+
+    with pytest.raises(OSError, match="cut short"):
+        described(store, Split({"x": Broken(5, 3)}))
+    assert not list((store.folder / "aside").iterdir())
