@@ -91,7 +91,7 @@ class Supervised(Trainer):
             return f"save_at = {list(self.save_at)} must lie between 0 and steps = {self.steps}"
         if self.train in self.evaluate:
             return f"{self.train!r} is trained on and evaluated anyway; take it out of evaluate"
-        known = [f"{part}_{name}" for part in self.parts for name in METRICS[self.loss]]
+        known = [f"{part}_{name}" for part in self.parts for name in self.metrics]
         for where, monitor in self._monitors():
             if monitor.monitor not in known:
                 return f"{where}.monitor = {monitor.monitor!r} is no column: {listed(known, 20)}"
@@ -103,6 +103,11 @@ class Supervised(Trainer):
             yield "early_stopping", self.early_stopping
         if self.schedule.plateau:
             yield "schedule.plateau", self.schedule.plateau
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics of the loss, as the history names them after the split."""
+        return METRICS[self.loss]
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -125,11 +130,18 @@ class Supervised(Trainer):
         from plugins.maths.training.fitting import fit
         from plugins.maths.training.supervision import Rows
 
+        start = self.start(model, data, seed)
+        rows = {name: Rows.of(data[name], name, self.loss) for name in self.parts}
+        return fit(self, start, rows, seed, here)
+
+    def start(self, model: Model | Network, data: Dataset, seed: Seed) -> Network:
+        """Return the network that training begins with.
+
+        Raises: RunnerError when the data lacks a split that is trained on or evaluated.
+        """
         if missing := [name for name in self.parts if name not in data.splits]:
             raise RunnerError(
                 f"the data has no split {missing[0]!r}, only {listed(data.splits)}; "
                 "set train and evaluate in the trainer's table"
             )
-        start = model if isinstance(model, Network) else model.shaped_for(data).initialise(seed)
-        rows = {name: Rows.of(data[name], name, self.loss) for name in self.parts}
-        return fit(self, start, rows, seed, here)
+        return model if isinstance(model, Network) else model.shaped_for(data).initialise(seed)

@@ -22,7 +22,7 @@ from torch.nn.utils import clip_grad_norm_
 from plugins.maths.training import resume
 from plugins.maths.training.fitting_state import State, fingerprint
 from plugins.maths.training.lightning_run import bare_trainer, interruptible, quiet
-from plugins.maths.training.supervision import LOSSES, Batches, Rows, measure
+from plugins.maths.training.supervision import Rows
 from runner.types import Circumstance, Network, Seed, Table, Trained
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Fitting(pl.LightningModule):
         self.recipe, self.start, self.here, self.seed = recipe, start, here, seed
         self.network = start.module()
         self.parts = dict(rows)
-        self.compute_loss = LOSSES[recipe.loss]
+        self.compute_loss = rows[recipe.train].loss(recipe.loss)
         self.total = recipe.total_steps(len(rows[recipe.train]))
         self.every = recipe.evaluate_every or recipe.steps_a_pass(len(rows[recipe.train]))
         self.state, self.losses = State(), list[Tensor]()
@@ -95,7 +95,7 @@ class Fitting(pl.LightningModule):
     def on_train_start(self) -> None:
         """Put rows and generators in place, then evaluate what the run starts from."""
         self.parts = {name: rows.to(self.device) for name, rows in self.parts.items()}
-        self.batches = Batches(self.parts[self.recipe.train], self.recipe.batch, self.seed)
+        self.batches = self.parts[self.recipe.train].batches(self.recipe.batch, self.seed)
         if generators := resume.part(self.saved, "random"):
             resume.restore_random(generators, self.device)
         self.saved = {}
@@ -168,7 +168,7 @@ class Fitting(pl.LightningModule):
         state, recipe = self.state, self.recipe
         row: dict[str, float] = {"step": step}
         for name, rows in self.parts.items():
-            metrics = measure(self.network, rows, recipe.loss)
+            metrics = rows.measure(self.network, recipe.loss)
             row |= {f"{name}_{metric}": value for metric, value in metrics.items()}
             if not math.isfinite(metrics["loss"]):
                 raise self.diverged(f"{name}_loss", metrics["loss"], step)

@@ -59,7 +59,8 @@ def fingerprint(recipe: Supervised, start: Network, rows: Mapping[str, Rows], se
     digest = hashlib.sha256(recipe.model_dump_json().encode())
     digest.update(json.dumps([int(seed), start.architecture.model_dump_json()]).encode())
     tensors = {f"start/{name}": value for name, value in start.weights.items()}
-    tensors |= {f"{name}/{key}": getattr(r, key) for name, r in rows.items() for key in "xy"}
+    for name, part in rows.items():
+        tensors |= {f"{name}/{key}": value for key, value in part.identity().items()}
     for name, value in tensors.items():
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.detach().cpu().contiguous().numpy())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 from runner.errors import RunnerError
 from runner.types import Seed, Split
 
+Loss = Callable[[Tensor, Tensor], Tensor]
 ROWS = 1024  # rows evaluated at once; a constant, so that metrics depend on no batch size
 
 
@@ -50,6 +52,24 @@ class Rows:
     def to(self, device: torch.device) -> Rows:
         """Return the rows on a device."""
         return Rows(self.x.to(device), self.y.to(device))
+
+    # What a training run asks of its rows, so that others may draw theirs anew (see `noisy_rows`).
+
+    def batches(self, size: int | None, seed: Seed) -> Batches:
+        """Return the minibatches of these rows."""
+        return Batches(self, size, seed)
+
+    def loss(self, name: str) -> Loss:
+        """Return the function of outputs and targets that is made small."""
+        return LOSSES[name]
+
+    def measure(self, network: nn.Module, loss: str) -> dict[str, float]:
+        """Return the metrics of a network over all rows."""
+        return measure(network, self, loss)
+
+    def identity(self) -> dict[str, Tensor]:
+        """Return the tensors that tell these rows from others."""
+        return {"x": self.x, "y": self.y}
 
 
 class Batches:
@@ -119,11 +139,15 @@ def measure(network: nn.Module, rows: Rows, loss: str) -> dict[str, float]:
     network.eval()
     parts = [network(rows.x[start : start + ROWS]) for start in range(0, len(rows), ROWS)]
     network.train(was)
-    output = torch.cat(parts).double()
+    return scored(torch.cat(parts).double(), rows.y, loss)
+
+
+def scored(output: Tensor, y: Tensor, loss: str) -> dict[str, float]:
+    """Return the metrics of outputs, in double precision, against targets; see `measure`."""
     if loss == "cross_entropy":
-        hits = (output.argmax(1) == rows.y).double().mean()
-        return {"loss": float(F.cross_entropy(output, rows.y)), "accuracy": float(hits)}
-    y = aligned(output, rows.y).double()
+        hits = (output.argmax(1) == y).double().mean()
+        return {"loss": float(F.cross_entropy(output, y)), "accuracy": float(hits)}
+    y = aligned(output, y).double()
     square, spread = (output - y).square(), (y - y.mean(0)).square().sum()
     return {
         "loss": float(square.mean()),
