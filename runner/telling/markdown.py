@@ -12,6 +12,7 @@ from runner.language import written
 from runner.telling.account import PICTURES, Account, Sheet, Told, command, nodes_of, rounded
 
 _ROWS = 8
+_MOST_TEXT = 50_000  # bytes of a text that stands in the report
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#])")
 _FRAME = ("use", "claim")
 
@@ -26,7 +27,7 @@ def study(told: Account) -> str:
         "## Set-up", *_setup(manifest["resolved"]),
         *_checks(told.checks, "expect", "Expectations"),
         *_checks(told.checks, "hypotheses", "Hypotheses"),
-        *_results(told), *_figures(told),
+        *_results(told), *_texts(told), *_figures(told),
         "## Limits", "\n".join(f"- {line}" for line in _limits(told)),
         "## Made with", _made(told),
         "## Do it again", f"```sh\n{command(manifest)}\n```",
@@ -113,6 +114,15 @@ def _summary(sheet: Sheet, names: list[str], health: bool) -> list[str]:
     row = [f"[{_plain(sheet.view)}]({quote(sheet.view)})", str(len(sheet.rows))]
     row += [str(sheet.unhealthy or 0)] if health else []
     return row + [found.get(name, "") for name in names]
+
+
+def _texts(told: Account) -> Iterator[str]:
+    """Yield the views that are Markdown themselves: tables made to be read."""
+    for view in told.views:
+        path = told.folder / view
+        if path.suffix == ".md" and path.stat().st_size <= _MOST_TEXT:
+            yield f"### {_plain(view)}"
+            yield path.read_text("utf-8", errors="replace").strip()
 
 
 def _figures(told: Account) -> Iterator[str]:

@@ -190,3 +190,33 @@ def test_a_fitted_shape_is_dotted_and_told_in_the_legend() -> None:
 def test_dots_cannot_be_smoothed() -> None:
     with pytest.raises(ValueError, match=r"panels\[0\]\.marks\[0\] has no line to smooth or fit"):
         wish({"marks": [DOTS | {"smooth": 1.0}]}).run(CURVES)
+
+
+def test_a_rule_stands_at_a_number_over_its_rows() -> None:
+    baseline = {"at": "mean(rms)", "table": "second", "label": "baseline"}
+    best = {"at": "max(size)", "axis": "x", "table": "second", "where": {"beta": 1.0}}
+    drawn = figure(wish({"marks": [LINE], "rules": [baseline, best]}))
+    flat, upright = drawn.axes[0].lines[1:]
+    assert list(flat.get_ydata()) == [0.375, 0.375]
+    assert list(upright.get_xdata()) == [1e-3, 1e-3]
+    texts = [text.get_text() for legend in drawn.legends for text in legend.get_texts()]
+    assert "baseline" in texts
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({"at": "rms", "table": "second"}, "has 2 values; take their mean"),
+        ({"at": "mean(r2)"}, "no column"),
+        ({"at": "mean(rms)", "table": "third"}, "which is not given"),
+    ],
+)
+def test_a_rule_without_one_number_is_refused(rule: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        figure(wish({"marks": [LINE], "rules": [rule]}))
+
+
+def test_the_diagonal_is_where_both_are_equal() -> None:
+    lines = figure(wish({"marks": [DOTS], "diagonal": True})).axes[0].lines
+    assert lines[-1].get_slope() == 1
+    assert lines[-1].get_xy1() == (0, 0)

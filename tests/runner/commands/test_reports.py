@@ -262,3 +262,14 @@ class Value(Probe):
     def run(self) -> Table:
         raise ValueError("no <way> | out")
 '''
+
+
+def test_a_view_in_markdown_stands_in_the_study_report(world) -> None:
+    world.spec(
+        '[probes.value]\nuse = "value"\na = 1.0\n\n'
+        '[renderers.table]\nuse = "page"\ntable = "@value"\ntitle = "**all of it**"\n'
+        'path = "tables/values.md"\n'
+    )
+    assert world.run_cli("run", "-n", "1", "study.toml").code == 0
+    text = markdown_of(world)
+    assert "### tables/values.md\n\n**all of it**\n" in text
