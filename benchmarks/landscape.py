@@ -136,7 +136,7 @@ class Race:
         import torch
 
         from plugins.maths.landscape import directions
-        from plugins.maths.landscape.landscapes import Plane
+        from plugins.maths.landscape.planes import Plane
         from plugins.maths.landscape.sampled import axis
         from runner.types import Seed
 

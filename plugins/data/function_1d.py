@@ -6,17 +6,14 @@ from typing import Literal
 
 from pydantic import Field
 
+from plugins.maths.functions.known import KnownFunction
 from runner.parameters import Real
-from runner.plugin import Data
-from runner.types import Dataset, Json, Seed
+from runner.types import Dataset, Seed
 
-Shape = Literal[
-    "sin", "cos", "abs", "gauss", "runge", "sinc", "step", "linear", "square", "zero"
-]  # fmt: skip
 Points = Literal["grid", "random"]
 
 
-class Function1d(Data):
+class Function1d(KnownFunction):
     """Sample y = amplitude * f(frequency * x) + noise on a grid or at uniform random points.
 
     A grid holds both ends of the domain; random points are sorted. Test targets carry no noise.
@@ -30,11 +27,6 @@ class Function1d(Data):
     Source: the definition; step is 1/2 at 0, gauss exp(-x^2), runge 1 / (1 + x^2), sinc sin(x) / x.
     """
 
-    function: Shape = Field("sin", description="f, by name")
-    frequency: Real = Field(1.0, gt=0, description="factor on x, 1 / unit of x")
-    amplitude: Real = Field(1.0, description="factor on f, unit of y")
-    low: Real = Field("-2*pi", description="left end of the domain, unit of x")  # type: ignore[assignment]
-    high: Real = Field("2*pi", description="right end of the domain, unit of x")  # type: ignore[assignment]
     train: int = Field(17, ge=1, description="number of training points")
     test: int = Field(100, ge=1, description="number of test points")
     train_points: Points = Field("grid", description="where training points lie")
@@ -42,19 +34,6 @@ class Function1d(Data):
     noise: Real = Field(
         0.0, ge=0, description="standard deviation of normal noise on training y, unit of y"
     )
-
-    def check_parameters(self) -> str | None:
-        if self.low >= self.high:
-            return f"low = {self.low} must lie below high = {self.high}"
-        return None
-
-    @property
-    def about(self) -> dict[str, Json]:
-        """What a model and a probe may know of the data."""
-        return {
-            "function": self.function, "frequency": self.frequency, "amplitude": self.amplitude,
-            "domain": [self.low, self.high], "inputs": 1, "outputs": 1,
-        }  # fmt: skip
 
     def run(self, seed: Seed) -> Dataset:
         import numpy as np

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
-from plugins.data.function_1d import Shape
+from plugins.maths.functions.known import KnownFunction
 from runner.errors import RunnerError, listed
-from runner.parameters import InputFile, Real
-from runner.plugin import Data
+from runner.parameters import InputFile, Obtained, Real
 from runner.types import Dataset
 
+MADE = "[renderers.results_base] of specs/outlier_finetune.toml writes one"
 
-class ResultsFile(Data):
+
+class ResultsFile(KnownFunction):
     """Read x_train, y_train, x_test and y_test of one variable from a pickle of plain values.
 
     The pickle is read by a reader that knows containers, numbers, text and NumPy's arrays, and
@@ -25,21 +28,11 @@ class ResultsFile(Data):
     Source: none.
     """
 
-    file: InputFile = Field(description="path of the .pkl file")
+    file: Annotated[InputFile, Obtained(MADE)] = Field(description="path of the .pkl file")
     names: dict[str, str] = Field(
         {}, description="x_train, y_train, x_test, y_test -> their names in the file"
     )
-    function: Shape = Field("sin", description="f, by name, as in function_1d")
-    frequency: Real = Field(1.0, gt=0, description="factor on x, 1 / unit of x")
-    amplitude: Real = Field(1.0, description="factor on f, unit of y")
-    low: Real = Field("-2*pi", description="left end of the domain, unit of x")  # type: ignore[assignment]
-    high: Real = Field("2*pi", description="right end of the domain, unit of x")  # type: ignore[assignment]
     tolerance: Real = Field(1e-5, ge=0, description="how far a target may lie from f, unit of y")
-
-    def check_parameters(self) -> str | None:
-        if self.low >= self.high:
-            return f"low = {self.low} must lie below high = {self.high}"
-        return None
 
     def run(self) -> Dataset:
         import numpy as np
@@ -52,11 +45,7 @@ class ResultsFile(Data):
             found = loads(self.file.path.read_bytes())
         except ValueError as error:
             raise RunnerError(f"{name}: {error}") from error
-        about = {
-            "function": self.function, "frequency": self.frequency, "amplitude": self.amplitude,
-            "domain": [self.low, self.high], "inputs": 1, "outputs": 1,
-        }  # fmt: skip
-        function, _ = truth(about)
+        function, _ = truth(self.about)
         splits = {}
         for split in ("train", "test"):
             values = {}
@@ -73,4 +62,4 @@ class ResultsFile(Data):
                     "function that it samples, or raise tolerance"
                 )
             splits[split] = {"x": values["x"][:, None], "y": values["y"]}
-        return Dataset(splits, about)
+        return Dataset(splits, self.about)

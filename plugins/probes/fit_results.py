@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from plugins.probes.fit_metrics import Fit, FitMetrics
-from runner.parameters import InputFile, Real
+from runner.parameters import InputFile, Obtained, Real
 from runner.plugin import Probe
 from runner.types import Table
+
+MADE = "of specs/outlier_finetune.toml writes it"
 
 
 class FitResults(Probe):
@@ -29,8 +31,12 @@ class FitResults(Probe):
 
     columns: ClassVar[dict[str, str]] = FitMetrics.columns
 
-    base: InputFile = Field(description="path of results_base.pkl")
-    results: InputFile = Field(description="path of results_finetune.pkl")
+    base: Annotated[InputFile, Obtained("[renderers.results_base] " + MADE)] = Field(
+        description="path of results_base.pkl"
+    )
+    results: Annotated[InputFile, Obtained("[renderers.results_finetune] " + MADE)] = Field(
+        description="path of results_finetune.pkl"
+    )
     beta: Real = Field(description="first key of both")
     seed_label: int = Field(description="second key of both, a seed")
     scenario: str = Field(description="third key of results")

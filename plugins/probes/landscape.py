@@ -28,14 +28,15 @@ class LandscapeProbe(Probe):
     The mean over all rows of the data, or, with `samples`, the loss of the row of rank `rank` among
     rows drawn without replacement; the draw depends on the seed alone, never on the directions,
     and fewer samples are the first of more. The loss is the cross-entropy in nats, logsumexp less
-    the label's logit. Networks linear in their parameters are computed exactly by a factorised
-    sum, those whose first layer is linear with its products made once, all others point by point,
-    without gradients, batch norm in evaluation mode. `centre_error` compares the surface's value at
-    the network itself with a plain forward pass and torch's CrossEntropyLoss.
+    the label's logit, or the mean squared difference. Networks linear in their parameters are
+    computed exactly by a factorised sum or a quadratic form, those whose first layer is linear with
+    its products made once, all others point by point, without gradients, batch norm in evaluation
+    mode. `centre_error` compares the surface's value at the network itself with a plain forward
+    pass and torch's own loss.
 
     Reads:  parameters of `model`; directions as the probe `directions` gives them; data.x, data.y.
     Raises: RunnerError when the directions belong to another network, the data has fewer rows than
-            samples are drawn, or labels are not classes.
+            samples are drawn, or the targets do not suit the loss.
     Source: Li et al., Visualizing the Loss Landscape of Neural Nets, NeurIPS 2018; the factorised
             sum is ours.
     """
@@ -44,25 +45,28 @@ class LandscapeProbe(Probe):
     columns: ClassVar[dict[str, str]] = {
         "alpha": "coordinate along direction 1",
         "beta": "coordinate along direction 2",
-        "loss": "cross-entropy, nats",
+        "loss": "cross-entropy, nats; or mean squared difference, unit of the targets squared",
         "index": "centre: row of the data; -1 for all rows",
-        "label": "centre: the sample's class; -1 for all rows",
-        "prediction": "centre: class with the largest logit; -1 for all rows",
-        "probability": "centre: of the true label; for all rows its mean",
-        "accuracy": "centre: share of rows predicted right",
-        "centre_loss": "centre: the surface's value at the network, nats",
-        "direct_loss": "centre: the same by a forward pass and CrossEntropyLoss, nats",
-        "centre_error": "centre: |centre_loss - direct_loss|, nats",
-        "least_loss": "centre: least value on the surface, nats",
-        "greatest_loss": "centre: largest value on the surface, nats",
+        "label": "centre: the sample's class; -1 for all rows and without classes",
+        "prediction": "centre: class with the largest logit; -1 for all rows and without classes",
+        "probability": "centre: of the true label; for all rows its mean; nan without classes",
+        "accuracy": "centre: share of rows predicted right; nan without classes",
+        "centre_loss": "centre: the surface's value at the network, unit of loss",
+        "direct_loss": "centre: the same by a forward pass and torch's loss, unit of loss",
+        "centre_error": "centre: |centre_loss - direct_loss|, unit of loss",
+        "least_loss": "centre: least value on the surface, unit of loss",
+        "greatest_loss": "centre: largest value on the surface, unit of loss",
         "rows": "centre: rows of data that the loss is a mean over",
         "resolution": "centre: points along direction 1",
         "ranges": "centre: ends of the grid along both directions",
-        "computed": "centre: factorised, affine first layer, stacked or mapped",
+        "computed": "centre: factorised, quadratic, affine first layer, stacked or mapped",
         "drawn_with": "centre: the seed that samples were drawn with",
         "shown": "centre: which data this is",
     }
 
+    loss: Literal["cross_entropy", "mse"] = Field(
+        "cross_entropy", description="nats for integer classes, or mean squared difference"
+    )
     dimensions: Literal[1, 2] = Field(
         2, description="a grid, or only the lines along each direction through the network"
     )

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from plugins.maths.files.grid_files import npz
 from plugins.maths.files.nesting import flat
 from plugins.maths.files.plain_pickle import dumps
-
-EPOCH = (1980, 1, 1, 0, 0, 0)  # of files in an archive, so that bytes tell no time
 
 
 def written(tree: Mapping[Any, Any], suffix: str) -> bytes:
@@ -25,14 +23,8 @@ def written(tree: Mapping[Any, Any], suffix: str) -> bytes:
 
 
 def _npz(tree: Mapping[Any, Any]) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name, value in flat(dict(tree)).items():
-            content = io.BytesIO()
-            array = np.asarray(value)
-            np.save(content, array.astype(str) if array.dtype.kind == "O" else array)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", EPOCH), content.getvalue())
-    return stream.getvalue()
+    arrays = {name: np.asarray(value) for name, value in flat(dict(tree)).items()}
+    return npz({n: a.astype(str) if a.dtype.kind == "O" else a for n, a in arrays.items()})
 
 
 def _h5(tree: Mapping[Any, Any]) -> bytes:

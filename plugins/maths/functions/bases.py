@@ -45,10 +45,19 @@ def quadrature(basis: str, order: int) -> tuple[Floats, Floats]:
     return t, (values * weights[:, None]).T
 
 
+def nodes(domain: tuple[float, float], basis: str, order: int) -> Floats:
+    """Return the places (Q,) on a domain where a function's values give its coefficients."""
+    low, high = domain
+    return low + (high - low) * (quadrature(basis, order)[0] + 1) / 2
+
+
+def expanded(values: Floats, basis: str, order: int) -> Floats:
+    """Return the coefficients (order + 1,) of a function from its values at the nodes."""
+    return quadrature(basis, order)[1] @ values
+
+
 def coefficients(
     function: Callable[[Floats], Floats], domain: tuple[float, float], basis: str, order: int
 ) -> Floats:
     """Return the coefficients (order + 1,) of a function on a domain."""
-    t, matrix = quadrature(basis, order)
-    low, high = domain
-    return matrix @ function(low + (high - low) * (t + 1) / 2)
+    return expanded(function(nodes(domain, basis, order)), basis, order)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from plugins.maths.functions.bases import coefficients
+from plugins.maths.functions.bases import expanded, nodes
 from plugins.maths.functions.functions import truth
 from runner.types import Dataset, Network, Split
 
@@ -64,6 +64,9 @@ class Points:
         return Points(x.ravel(), y, np.asarray(marks) != 0)
 
 
+Values = Mapping[str, Floats]  # "test", "original", "tuned", "nodes" -> values there
+
+
 @dataclass(frozen=True)
 class Comparison:
     """The fine-tuned and the original network on all points and in a basis."""
@@ -71,22 +74,21 @@ class Comparison:
     original: Points
     tuned: Points
     test: Points
-    base: Callable[[Floats], Floats]
-    ft: Callable[[Floats], Floats]
+    base: Values
+    ft: Values
     spectra: Mapping[str, Floats]  # "true", "base", "ft" -> coefficients
 
     def metrics(self, near: float, far: float) -> dict[str, float]:
         """Return the numbers of the study; `near` and `far` are distances in x."""
         test, tuned, original = self.test, self.tuned, self.original
-        ft, base = self.ft(test.x), self.base(test.x)
-        outliers = tuned.x[tuned.appended]
-        local = np.abs(self.ft(outliers) - tuned.y[tuned.appended])
-        distance = np.abs(test.x[:, None] - outliers).min(1, initial=np.inf)
+        ft, base, added = self.ft["test"], self.base["test"], tuned.appended
+        local = np.abs(self.ft["tuned"] - tuned.y)[added]
+        distance = np.abs(test.x[:, None] - tuned.x[added]).min(1, initial=np.inf)
         is_far, is_near = np.abs(test.x) > far, distance < near
         change = ft - base
         found = {
-            "train_rms_ft": rms(self.ft(original.x) - original.y),
-            "train_rms_ft_all": rms(self.ft(tuned.x) - tuned.y),
+            "train_rms_ft": rms(self.ft["original"] - original.y),
+            "train_rms_ft_all": rms(self.ft["tuned"] - tuned.y),
             "test_rms_ft": rms(ft - test.y),
             "y_distortion_rms": rms(change),
             "spectrum_error_ft": rms(self.spectra["ft"] - self.spectra["true"]),
@@ -95,7 +97,7 @@ class Comparison:
             "far_distortion_rms": rms(change[is_far]),
             "near_distortion_rms": rms(change[is_near]),
             "local_fit_floor": _floor(tuned),
-            "train_rms_base": rms(self.base(original.x) - original.y),
+            "train_rms_base": rms(self.base["original"] - original.y),
             "test_rms_base": rms(base - test.y),
             "spectrum_error_base": rms(self.spectra["base"] - self.spectra["true"]),
         }
@@ -105,24 +107,24 @@ class Comparison:
 
     def curves(self) -> dict[str, Any]:
         """Return predictions at the test points, the original training points and the outliers."""
-        tuned, added = self.tuned, self.tuned.appended
+        added = self.tuned.appended
+        kept = bool((~added).any())  # with the outliers alone the original points are not used
         parts = {
-            "test": (self.test.x, self.test.y),
-            "train": (self.original.x, self.original.y),
-            "appended": (tuned.x[added], tuned.y[added]),
+            "test": (self.test, "test", slice(None), False),
+            "train": (self.original, "original", slice(None), kept),
+            "appended": (self.tuned, "tuned", added, True),
         }
-        x = np.concatenate([x for x, _ in parts.values()])
-        ft, base = self.ft(x), self.base(x)
-        return {
-            "part": [name for name, (own, _) in parts.items() for _ in own],
-            "x": x, "y": np.concatenate([y for _, y in parts.values()]),
-            "base": base, "ft": ft, "change": ft - base,
-            # with the outliers alone the original points are not trained on
-            "tuned_on": [
-                name == "appended" or (name == "train" and bool((~added).any()))
-                for name, (own, _) in parts.items() for _ in own
-            ],
-        }  # fmt: skip
+        rows = [
+            {
+                "part": np.full(len(points.y[at]), part), "x": points.x[at], "y": points.y[at],
+                "base": self.base[name][at], "ft": self.ft[name][at],
+                "change": self.ft[name][at] - self.base[name][at],
+                "tuned_on": np.full(len(points.y[at]), used),
+            }
+            for part, (points, name, at, used) in parts.items()
+        ]  # fmt: skip
+        found = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+        return found | {"part": found["part"].tolist()}
 
     def spectrum(self) -> dict[str, Any]:
         """Return the coefficients by order."""
@@ -160,10 +162,21 @@ def compared(
     Raises: ValueError when the data state no function or are not of one variable.
     """
     function, domain = truth(original.about)
-    ft, was = predictor(model, device), predictor(base, device)
-    spectra = {
-        name: coefficients(f, domain, basis, order)
-        for name, f in (("true", function), ("base", was), ("ft", ft))
+    points = {
+        "test": Points.of(data["test"]),
+        "original": Points.of(original["train"]),
+        "tuned": Points.of(data["train"]),
     }
-    parts = Points.of(original["train"]), Points.of(data["train"]), Points.of(data["test"])
-    return Comparison(*parts, was, ft, spectra)
+    places = {name: one.x for name, one in points.items()} | {"nodes": nodes(domain, basis, order)}
+    x, ends = np.concatenate(list(places.values())), np.cumsum([len(v) for v in places.values()])
+
+    def at_places(f: Callable[[Floats], Floats]) -> dict[str, Floats]:
+        return dict(zip(places, np.split(f(x), ends[:-1]), strict=True))  # one call for all
+
+    values = {
+        "true": at_places(function),
+        "base": at_places(predictor(base, device)),
+        "ft": at_places(predictor(model, device)),
+    }
+    spectra = {name: expanded(own["nodes"], basis, order) for name, own in values.items()}
+    return Comparison(**points, base=values["base"], ft=values["ft"], spectra=spectra)

@@ -73,12 +73,16 @@ def filter_normalised(direction: Direction, weights: Direction) -> Direction:
 
 
 def orthogonal(second: Direction, first: Direction, way: GramSchmidt) -> Direction:
-    """Take from `second` what lies along `first`, as a whole or filter by filter."""
+    """Take from the filters of `second` what lies along `first`, as a whole or one by one."""
     if way == "none":
         return second
     if way == "global":
-        along = inner(first, second) / inner(first, first)
-        return {name: value - along * first[name] for name, value in second.items()}
+        filters = {name: value for name, value in first.items() if value.ndim > 1}
+        along = inner(filters, second) / inner(filters, filters)
+        return {
+            name: value - along * filters[name] if name in filters else value
+            for name, value in second.items()
+        }
     found = {}
     for name, value in second.items():
         if value.ndim < 2:  # left out of both
@@ -125,11 +129,23 @@ def filter_drift(direction: Direction, weights: Direction) -> float:
 
 
 def random_pair(
-    weights: Direction, seed: Seed, way: GramSchmidt, *, renormalise: bool
+    weights: Direction,
+    seed: Seed,
+    way: GramSchmidt,
+    *,
+    renormalise: bool,
+    first: Direction | None = None,
 ) -> list[Direction]:
-    """Return two filter-normalised random directions, the second orthogonal to the first."""
-    first, second = (filter_normalised(drawn(weights, seed, k), weights) for k in (0, 1))
-    second = orthogonal(second, first, way)
+    """Return two directions, the second filter-normalised, random and orthogonal to the first.
+
+    The first is random and filter-normalised too where it is not given.
+
+    Raises: ValueError when the network has no filters.
+    """
+    if all(value.ndim < 2 for value in weights.values()):
+        raise ValueError("the network has no tensor of two axes: random directions have no filters")
+    first = first or filter_normalised(drawn(weights, seed, 0), weights)
+    second = orthogonal(filter_normalised(drawn(weights, seed, 1), weights), first, way)
     if way != "none" and renormalise:
         second = filter_normalised(second, weights)
     return [first, second]
@@ -173,6 +189,18 @@ def unflattened(flat: Tensor, like: Mapping[str, Tensor]) -> Direction:
         name: part.reshape(value.shape)
         for part, (name, value) in zip(parts, like.items(), strict=True)
     }
+
+
+def check_plane(pair: Sequence[Direction]) -> None:
+    """Check that two directions span a plane.
+
+    Raises: ValueError when one has length 0, or they are parallel.
+    """
+    for place, one in zip(("first", "second"), pair, strict=True):
+        if inner(one, one) == 0:
+            raise ValueError(f"the {place} direction has length 0: its two networks are equal")
+    if abs(cosine(*pair)) > 1 - 1e-9:
+        raise ValueError("the two directions are parallel: they span no plane")
 
 
 def coordinates(step: Direction, pair: Sequence[Direction]) -> tuple[list[float], float]:

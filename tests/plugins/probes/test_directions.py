@@ -60,6 +60,17 @@ def test_at_one_along_the_first_direction_lies_the_other_network() -> None:
     assert plane.table.frame["kind"].tolist() == ["between", "random"]
 
 
+def test_a_random_direction_is_orthogonal_to_the_way_to_the_other_network() -> None:
+    frame = made(START, kind="between", towards=END).table.frame
+    assert frame["gram_schmidt"].tolist() == ["global"] * 2
+    assert frame["filter_drift"][1] < 1e-12
+    exact = made(START, kind="between", towards=END, gram_schmidt="per_filter").table.frame
+    assert exact["filter_cosine"].max() < 1e-12
+    apart = made(START, kind="between", towards=END, gram_schmidt="none").table.frame
+    # normalising four filters again turns the direction back a little
+    assert frame["cosine"].abs().max() < 0.5 * apart["cosine"].abs().min()
+
+
 def test_two_other_networks_span_the_plane() -> None:
     third = MODEL.initialise(Seed(9))
     plane = made(START, kind="between", towards=END, second=third)
@@ -90,6 +101,10 @@ def test_checkpoints_are_placed_in_a_random_plane_too() -> None:
         ({"towards": START}, "need each other"),
         ({"kind": "trajectory"}, "needs trained"),
         ({"kind": "trajectory", "trained": trained([0.0, 1.0])}, "span no plane"),
+        ({"second": START}, "goes with `towards`"),
+        ({"kind": "between", "towards": END}, "first direction has length 0"),
+        ({"kind": "between", "towards": START, "second": END}, "second direction has length 0"),
+        ({"kind": "between", "towards": START, "second": START}, "are parallel"),
     ],
 )
 def test_ports_that_do_not_fit_are_told_of(ports: dict[str, Any], message: str) -> None:

@@ -87,6 +87,15 @@ def test_a_cell_that_the_files_lack_is_told_with_what_they_have(tmp_path: Path) 
         read(tmp_path, epoch=20)
 
 
+def test_a_missing_file_is_told_with_the_step_that_makes_it(shared_world: Any) -> None:
+    """S0.16."""
+    with pytest.raises(RunnerError) as told:
+        shared_world.plan(FIGURES)
+    for name in ("results_base", "results_finetune"):
+        assert f'no such file "{name}.pkl"' in str(told.value)
+        assert f"[renderers.{name}] of specs/outlier_finetune.toml writes it" in str(told.value)
+
+
 class Trap:
     """Runs when it is unpickled."""
 

@@ -93,9 +93,18 @@ def test_a_batch_gives_each_rank_what_it_gets_alone() -> None:
 def test_lines_are_those_of_the_grid() -> None:
     grid = made().surface.frame.set_index(["alpha", "beta"])["loss"]
     lines = made(dimensions=1).surface.frame
-    assert len(lines) == 10
     for row in lines.itertuples():
         assert row.loss == pytest.approx(grid[row.alpha, row.beta], abs=1e-6)
+
+
+def test_the_lines_meet_in_one_point() -> None:
+    """Their common point, computed twice, would stand in the table with two losses."""
+    frame = made(dimensions=1).surface.frame
+    assert not frame.duplicated(["alpha", "beta"]).any()
+    assert len(frame) == 9
+    off = made(dimensions=1, alpha=(0.5, 1.0)).surface.frame  # the network is on one line alone
+    assert len(off) == 10
+    assert len(off[(off["alpha"] == 0) & (off["beta"] == 0)]) == 1
 
 
 def test_the_quick_way_equals_one_call_for_each_point() -> None:
@@ -131,10 +140,33 @@ def test_a_surface_keeps_the_order_of_its_directions() -> None:
     assert frame.groupby("beta")["loss"].std().min() > 1e-3
 
 
+@pytest.mark.parametrize("model", [Linear(inputs=16, outputs=1),
+                                   Mlp(hidden=(5,), inputs=16, outputs=1)])  # fmt: skip
+@pytest.mark.parametrize("samples", [None, 3])
+def test_regression_has_landscapes_of_its_squared_error(model: Model, samples: int | None) -> None:
+    net = network(model)
+    y = RNG.normal(size=40).astype(np.float32)
+    data = Split({"x": DATA["x"], "y": y})
+    told = centre(found := made(net, data, samples=samples, loss="mse"))
+    rows = [told["index"]] if samples else range(40)
+    output = net.module()(torch.as_tensor(DATA["x"][list(rows)])).detach()[:, 0]
+    wanted = nn.MSELoss()(output, torch.as_tensor(y[list(rows)])).item()
+    assert told["centre_loss"] == pytest.approx(wanted, abs=1e-6)
+    assert told["centre_error"] < 1e-6
+    assert (told["label"], told["prediction"]) == (-1, -1)
+    assert np.isnan([told["probability"], told["accuracy"]]).all()
+    general = made(net, data, samples=samples, loss="mse", method="general")
+    np.testing.assert_allclose(
+        found.surface.columns["loss"], general.surface.columns["loss"], atol=1e-5
+    )
+
+
 def test_what_does_not_fit_is_told_of() -> None:
     with pytest.raises(RunnerError, match="41 samples of 40 rows"):
         made(samples=41)
-    with pytest.raises(RunnerError, match="labels must be classes"):
+    with pytest.raises(RunnerError, match="the targets are"):
+        made(loss="mse")
+    with pytest.raises(RunnerError, match=r"labels must be classes.* set loss = 'mse'"):
         made(data=Split({"x": DATA["x"], "y": DATA["x"][:, 0, 0, 0]}))
     plane = Directions().run(network(), Seed(0)).directions
     other = Linear(inputs=16, outputs=4).initialise(Seed(0))

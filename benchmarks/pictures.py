@@ -1,0 +1,173 @@
+"""What pictures cost: figure A.1 of the outlier study for many epochs, drawn by parallel workers.
+
+The tables come from two made-up results files, read before the clock starts: what is timed is
+`runner run` of the pictures alone, its start included. CPU seconds are those of all processes;
+memory is the largest sum of resident sizes of the tree, shared pages counted in each.
+
+    python benchmarks/pictures.py                          # 2 scenarios x 5 betas x 100 epochs
+    python benchmarks/pictures.py --epochs 10 --workers 1 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+BETAS, SEEDS = (1.0, 2.0, 4.0, 8.0, 16.0), (100, 200, 300, 400, 500)
+SCENARIOS = {"Scenario_1_Single": [(0.0, 5.0)],
+             "Scenario_2_Multiple": [(0.0, 5.0), (1.5708, -3.0), (-3.1416, 2.0)]}  # fmt: skip
+SPEC = """
+extends = "{part}"
+title = "Pictures of made-up results"
+[axes]
+beta = {betas}
+seed = {seeds}
+epoch = {{ arange = [10, {last}, 10] }}
+[axes.scenario.Scenario_1_Single]
+name = "single"
+[axes.scenario.Scenario_2_Multiple]
+name = "multiple"
+[probes.fit]
+use = "fit_results"
+base = "results_base.pkl"
+results = "results_finetune.pkl"
+beta = "$beta"
+seed_label = "$seed"
+scenario = "$scenario"
+epoch = "$epoch"
+base_epoch = 10_000
+[renderers.tradeoff]
+where = {{ epoch = 10 }}
+"""
+
+
+def made_up(folder: Path, epochs: int) -> None:
+    """Write both results files, of the study's sizes, and a spec that draws them."""
+    import numpy as np
+
+    from plugins.maths.files.plain_pickle import dumps
+
+    generator = np.random.default_rng(0)
+    x_train, x_test = np.linspace(-6.28, 6.28, 17), np.sort(generator.uniform(-6.28, 6.28, 100))
+    wave = 10.0 ** -np.linspace(0, 9, 101)
+
+    def leaf(points: list[tuple[float, float]]) -> dict[str, Any]:
+        shift = 0.1 * generator.standard_normal()
+        x, y = zip(*points, strict=True)
+        return {
+            "y_pred_test_ft": np.sin(x_test) + shift, "y_pred_train_ft": np.sin(x_train) + shift,
+            "x_train_ft_scatter": np.concatenate([x_train, x]),
+            "y_train_ft_scatter": np.concatenate([np.sin(x_train), y]),
+            "pred_coef_ft": wave * generator.lognormal(size=101),
+            **dict.fromkeys(("train_rms_ft", "test_rms_ft", "y_distortion_rms"), abs(shift)),
+            **dict.fromkeys(("spectrum_error_ft", "local_fit_error"), 3.5 + shift),
+            **dict.fromkeys(("global_damage_rms", "far_distortion_rms"), 0.3 + abs(shift)),
+            "near_distortion_rms": 0.5 + abs(shift),
+        }  # fmt: skip
+
+    steps = range(10, 10 * epochs + 1, 10)
+    tuned = {b: {s: {name: {e: leaf(points) for e in steps} for name, points in SCENARIOS.items()}
+                 for s in SEEDS} for b in BETAS}  # fmt: skip
+    base = {"y_pred_test_base": np.sin(x_test), "y_pred_train_base": np.sin(x_train),
+            "pred_coef_base": wave, "test_rms_base": 0.01}  # fmt: skip
+    top = {"x_train": x_train, "y_train": np.sin(x_train), "x_test": x_test,
+           "y_test": np.sin(x_test), "true_coef": wave,
+           "results_base": {b: {s: {10_000: base} for s in SEEDS} for b in BETAS}}  # fmt: skip
+    (folder / "results_base.pkl").write_bytes(dumps(top))
+    (folder / "results_finetune.pkl").write_bytes(dumps(tuned))
+    part = ROOT / "specs" / "parts" / "_outlier_figures.toml"
+    text = SPEC.format(part=part, betas=list(BETAS), seeds=list(SEEDS), last=10 * epochs + 10)
+    (folder / "pictures.toml").write_text(text, "utf-8")
+
+
+def run(folder: Path, step: str, workers: int, artifacts: str) -> dict[str, float]:
+    """Run one step of the spec; return wall seconds, CPU seconds and the largest memory, MiB."""
+    command = [sys.executable, "-m", "runner", "run", f"pictures.toml::{step}", "-q",
+               "-n", str(workers), "--artifacts", artifacts]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    before, start = os.times(), time.perf_counter()
+    with subprocess.Popen(command, cwd=folder, env=environment) as process:
+        memory = Memory(process.pid)
+        code = process.wait()
+    if code:
+        raise SystemExit(code)
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user
+    return {
+        "wall": time.perf_counter() - start, "cpu": cpu - before.children_system,
+        "memory": memory.most / 2**20,
+    }  # fmt: skip
+
+
+class Memory:
+    """The largest sum of resident sizes of a process and its children, looked at now and then."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid, self.most = pid, 0
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        page = os.sysconf("SC_PAGE_SIZE")
+        while Path(f"/proc/{self.pid}").exists():
+            sizes = [resident(pid) * page for pid in tree(self.pid)]
+            self.most = max(self.most, sum(sizes))
+            time.sleep(0.5)
+
+
+def tree(pid: int) -> list[int]:
+    """Return a process and all below it."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+    except OSError:
+        return [pid]
+    return [pid, *(one for child in children for one in tree(int(child)))]
+
+
+def resident(pid: int) -> int:
+    """Return the pages of a process that are in memory; 0 once it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
+    except (OSError, IndexError):
+        return 0
+
+
+def main() -> None:
+    """Draw the pictures with each number of workers and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--epochs", type=int, default=100, help="pictures are 10 times as many")
+    parser.add_argument("--workers", type=int, nargs="+", default=[2])
+    parser.add_argument("--folder", type=Path, help="where to work; else a temporary one")
+    options = parser.parse_args()
+    pictures = len(BETAS) * len(SCENARIOS) * options.epochs
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        folder = Path(name)
+        made_up(folder, options.epochs)
+        print(
+            "| workers | pictures | wall, s | a second | CPU, s | CPU a picture, s | memory, MiB |"
+        )
+        print("| --- | --- | --- | --- | --- | --- | --- |")
+        for workers in options.workers:
+            artifacts = f"artifacts-{workers}"
+            run(folder, "fit", workers, artifacts)
+            cost = run(folder, "fit_at_epoch", workers, artifacts)
+            drawn = len(list((folder / artifacts).rglob("epoch_*.png")))
+            if drawn != pictures:
+                raise SystemExit(f"{drawn} pictures instead of {pictures}")
+            print(
+                f"| {workers} | {pictures} | {cost['wall']:.1f} | {pictures / cost['wall']:.1f} "
+                f"| {cost['cpu']:.1f} | {cost['cpu'] / pictures:.3f} | {cost['memory']:.0f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    main()
