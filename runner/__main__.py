@@ -20,7 +20,8 @@ def main() -> None:
     except KeyboardInterrupt:  # before a command began
         sys.exit(130)
     finally:
-        gc.freeze()  # the process ends: a last search for garbage would take a tenth of validate
+        if "torch" not in sys.modules:  # whose compiler tells at length of what is not cleared away
+            gc.freeze()  # the process ends: a last search for garbage takes a tenth of validate
 
 
 if __name__ == "__main__":

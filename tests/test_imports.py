@@ -94,3 +94,11 @@ def test_a_good_spec_does_not_load_the_parser_that_places_errors(world) -> None:
         cwd=world.folder, env=world.env(), capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.splitlines()[-1] == "LOADED"
+
+
+def test_a_process_that_has_used_torchs_compiler_ends_without_a_word() -> None:
+    code = "import torch._dynamo\n" + CODE.format(heavy=())  # as an optimizer's first step does
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--version"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
