@@ -205,7 +205,7 @@ def _file(draft: Draft) -> str:
     blank = {name: name for name in names if draft.cls.model_fields[name].is_required()}
     for suffix in SUFFIXES:
         path = f"{draft.name}{suffix}"
-        if _wrong(draft.cls, {**blank, "path": path}) is None:
+        if _wrong(draft.cls, {**blank, "path": path}, {"path"}) is None:
             return path
     return f"{draft.name}.png"
 
