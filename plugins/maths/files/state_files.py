@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +12,41 @@ import torch
 from torch import Tensor
 
 from plugins.maths.files.plain_pickle import loads
+from plugins.maths.training.optimisers import Optimizer
 from runner.errors import RunnerError, listed
+from runner.types import Network
 
-READ = (".pth", ".pt", ".ckpt", ".pkl", ".safetensors")
+# How files of torch.save begin, whatever their suffix: a zip archive, or, before torch 1.6, a
+# pickle of a number that no plain pickle begins with.
+_TORCH = (b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")
 
 
-def dumped(weights: Mapping[str, Tensor], rename: Mapping[str, str], suffix: str) -> bytes:
-    """Return a state dict as a file's bytes.
+def plain(weights: Mapping[str, Tensor], rename: Mapping[str, str]) -> dict[str, Tensor]:
+    """Return tensors that lie on the CPU and share no memory, under other names.
 
     Raises: ValueError when two tensors would share a name.
     """
     state = renamed(weights, rename)
-    tensors = {name: value.detach().cpu().clone().contiguous() for name, value in state.items()}
+    return {name: value.detach().cpu().clone().contiguous() for name, value in state.items()}
+
+
+def dumped(content: Mapping[str, Any], suffix: str) -> bytes:
+    """Return tensors, for .pth and .pt also numbers and dicts of both, as a file's bytes."""
     if suffix == ".safetensors":
         from safetensors.torch import save
 
-        return bytes(save(tensors))
+        return bytes(save(dict(content)))
     stream = io.BytesIO()
-    torch.save(tensors, stream)
+    torch.save(dict(content), stream)
     return stream.getvalue()
+
+
+def fresh_state(optimizer: Optimizer, model: Network) -> dict[str, Any]:
+    """Return the state dict of an optimizer without moments over a network's parameters."""
+    state = optimizer.build(model.module().parameters()).state_dict()
+    for group in state["param_groups"]:
+        group["fused"] = None  # how it was computed here: no matter of the reader's
+    return state
 
 
 def renamed(weights: Mapping[str, Any], rename: Mapping[str, str]) -> dict[str, Any]:
@@ -76,11 +92,17 @@ def read_state(path: Path, state_key: str) -> dict[str, Tensor]:
     return tensors
 
 
+def common_prefix(names: Iterable[str]) -> str:
+    """Return the first part of the names, with its point, if all share it: `module.`; else ""."""
+    heads = {name.partition(".")[0] if "." in name else "" for name in names}
+    return f"{heads.pop()}." if len(heads) == 1 and "" not in heads else ""
+
+
 def _content(path: Path) -> Any:
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
         return load_file(path)
-    if path.suffix == ".pkl":
-        return loads(path.read_bytes())
+    if path.suffix == ".pkl" and not (content := path.read_bytes()).startswith(_TORCH):
+        return loads(content)
     return torch.load(path, map_location="cpu", weights_only=True)

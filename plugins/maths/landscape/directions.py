@@ -145,6 +145,7 @@ def random_pair(
     if all(value.ndim < 2 for value in weights.values()):
         raise ValueError("the network has no tensor of two axes: random directions have no filters")
     first = first or filter_normalised(drawn(weights, seed, 0), weights)
+    check_length(first, "first")
     second = orthogonal(filter_normalised(drawn(weights, seed, 1), weights), first, way)
     if way != "none" and renormalise:
         second = filter_normalised(second, weights)
@@ -191,14 +192,24 @@ def unflattened(flat: Tensor, like: Mapping[str, Tensor]) -> Direction:
     }
 
 
+def check_length(direction: Direction, place: str) -> None:
+    """Check that a direction leads somewhere.
+
+    Raises: ValueError when it has length 0.
+    """
+    if inner(direction, direction) == 0:
+        raise ValueError(
+            f"the {place} direction has length 0: two networks are equal, or all filters are 0"
+        )
+
+
 def check_plane(pair: Sequence[Direction]) -> None:
     """Check that two directions span a plane.
 
     Raises: ValueError when one has length 0, or they are parallel.
     """
     for place, one in zip(("first", "second"), pair, strict=True):
-        if inner(one, one) == 0:
-            raise ValueError(f"the {place} direction has length 0: its two networks are equal")
+        check_length(one, place)
     if abs(cosine(*pair)) > 1 - 1e-9:
         raise ValueError("the two directions are parallel: they span no plane")
 

@@ -13,6 +13,7 @@ from plugins.data.results_file import ResultsFile
 from plugins.maths.files.plain_pickle import dumps
 from plugins.models.checkpoint import Checkpoint
 from plugins.models.mlp import Mlp
+from plugins.models.resnet import Resnet
 from plugins.renderers.weights import Weights
 from runner import RunnerError, Seed
 from runner.parameters import InputFile, file_digest
@@ -144,3 +145,48 @@ def test_a_file_name_may_have_holes_and_a_missing_file_is_told(shared_world: Any
     (shared_world.folder / "model_beta_2.0.pth").unlink()
     with pytest.raises(RunnerError, match=r'no such file "model_beta_2\.0\.pth"'):
         shared_world.plan(spec)
+
+
+def resnet_state(prefix: str) -> dict[str, torch.Tensor]:
+    return {f"{prefix}{name}": value for name, value in RESNET.weights.items()}
+
+
+SMALL = Resnet(depth=8, width=2, channels=3, outputs=10)
+RESNET = SMALL.initialise(Seed(3))
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["zip", "before 1.6"])
+def test_a_file_of_torch_save_may_be_called_pkl(tmp_path: Path, old: bool) -> None:
+    """S3.1: `resnet20_cifar10.pkl`, names prefixed `module.` as DataParallel writes them."""
+    path = tmp_path / "resnet20_cifar10.pkl"
+    content = {"state_dict": resnet_state("module."), "best_prec1": 91.7}
+    torch.save(content, path, _use_new_zipfile_serialization=not old)
+    found = checkpoint(path, state_key="state_dict", strip_prefix="module.").run(SMALL)
+    assert all(torch.equal(found.weights[n], v) for n, v in RESNET.weights.items())
+
+
+def test_a_prefix_that_all_names_share_is_told_with_its_cure(tmp_path: Path) -> None:
+    torch.save(resnet_state("module."), tmp_path / "a.pth")
+    with pytest.raises(RunnerError, match=r"lacks .*set strip_prefix = 'module\.'"):
+        checkpoint(tmp_path / "a.pth").run(SMALL)
+    with pytest.raises(RunnerError, match="see rename"):
+        checkpoint(tmp_path / "a.pth").run(Resnet(depth=14, width=2, channels=3, outputs=10))
+
+
+def test_counters_may_be_missing_and_learned_buffers_may_not(tmp_path: Path) -> None:
+    state = {n: v for n, v in resnet_state("").items() if "num_batches" not in n}
+    torch.save(state, tmp_path / "a.pth")
+    found = checkpoint(tmp_path / "a.pth").run(SMALL)
+    assert torch.equal(found.weights["bn1.running_var"], RESNET.weights["bn1.running_var"])
+    torch.save({n: v for n, v in state.items() if "running_mean" not in n}, tmp_path / "b.pth")
+    with pytest.raises(RunnerError, match=r"b\.pth lacks bn1\.running_mean"):
+        checkpoint(tmp_path / "b.pth").run(SMALL)
+
+
+def test_a_file_of_torch_save_that_would_execute_is_refused_whatever_its_name(
+    tmp_path: Path,
+) -> None:
+    torch.save({"conv1.weight": Trap(tmp_path / "trap")}, tmp_path / "a.pkl")
+    with pytest.raises(RunnerError, match="cannot be read as plain weights"):
+        checkpoint(tmp_path / "a.pkl").run(SMALL)
+    assert not (tmp_path / "trap").exists()
