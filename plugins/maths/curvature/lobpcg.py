@@ -53,7 +53,8 @@ def lobpcg(
     steps, step_images = block[:0], images[:0]
     while True:
         values, turn = torch.linalg.eigh(symmetric(product(block, images)))
-        order = chosen(values, wish.which, width)
+        order = chosen(values, wish.which, wish.pairs)  # the guard vectors come behind the wanted
+        order = torch.cat([order, torch.arange(width)[~torch.isin(torch.arange(width), order)]])
         block, images = _turned(turn[:, order], block, images)
         values = values[order]
         used, scale = operator.products - before, float(values.abs().max())

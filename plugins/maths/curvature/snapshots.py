@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -53,13 +54,20 @@ def rows_of(wish: CurvatureProbe, data: Split, seed: Seed, snapshot: Snapshot) -
     Raises: RunnerError when there are fewer rows than asked for, or x and y do not suit the loss.
     """
     if wish.rows is None:
-        return Rows.of(data, "data", wish.loss)
+        return _unrounded(data, wish.loss)
     if wish.rows > len(data):
         raise RunnerError(f"rows = {wish.rows} of a split of {len(data)}; ask for fewer")
     stream = ("fresh rows", int(snapshot.steps)) if wish.fresh else ("rows",)
     drawn = sorted(seed.numpy(*stream).permutation(len(data))[: wish.rows].tolist())
     chosen = Split({name: data[name][drawn] for name in data.arrays}, data.about)
-    return Rows.of(chosen, "data", wish.loss)
+    return _unrounded(chosen, wish.loss)
+
+
+def _unrounded(data: Split, loss: str) -> Rows:
+    """Return rows that suit the loss in their own precision: the probe has one of its own."""
+    checked = Rows.of(data, "data", loss)
+    x, y = (torch.as_tensor(np.asarray(data[name])) for name in ("x", "y"))
+    return Rows(x, y if y.is_floating_point() and loss == "mse" else checked.y)
 
 
 def module_of(wish: CurvatureProbe, snapshot: Snapshot, device: str) -> nn.Module:

@@ -16,7 +16,7 @@ def distance(found: Quadrature, values: torch.Tensor) -> float:
     """Return the area between both cumulative distributions, over the range of values."""
     nodes = torch.cat(found.nodes).numpy()
     weights = torch.cat(found.weights).numpy() / len(found.nodes)
-    at = np.linspace(values.min() - 0.1, values.max() + 0.1, 4001)
+    at = np.linspace(float(values.min()) - 0.1, float(values.max()) + 0.1, 4001)
     order = nodes.argsort()
     theirs = np.concatenate([[0.0], weights[order].cumsum()])[
         np.searchsorted(nodes[order], at, side="right")
