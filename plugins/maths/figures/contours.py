@@ -11,7 +11,6 @@ import numpy as np
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator
 
 from plugins.maths.figures import grids, theme
 from plugins.maths.figures.colourbars import colour_bar, extend
@@ -133,7 +132,7 @@ def check_inside(path: pd.DataFrame, x: Sequence[float], y: Sequence[float]) -> 
 def few_ticks(axes: Axes, most: int = 4) -> None:
     """Set few round ticks on both axes."""
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(most, steps=theme.STEPS))
+        theme.linear_ticks(axis, most)
 
 
 def draw_contours(wish: Contour, grid: grids.Grid, path: pd.DataFrame | None) -> Figure:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from plugins.maths.figures import theme
 from plugins.maths.figures.views import check_columns
@@ -120,7 +119,7 @@ def draw_intervals(wish: Intervals, data: Collection) -> Figure:
     for row in range(1, len(data.rows)):
         axes.axhline(row * lanes, color=theme.MASKED, linewidth=0.4)
     axes.set_xlabel(wish.x_label or f"{wish.value} / {wish.reference}")
-    axes.xaxis.set_major_locator(MaxNLocator(9, steps=theme.STEPS))
+    theme.linear_ticks(axes.xaxis, 9)
     middles = [(row + 0.5) * lanes for row in range(len(data.rows))]
     theme.place_ticks(axes.yaxis, middles, data.rows)
     axes.tick_params(axis="y", length=0)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from plugins.maths.figures import theme
 from plugins.maths.figures.curves import Curve, Curves, for_log_axes
@@ -160,4 +159,4 @@ def place_axis_ticks(axis: Any, scale: str) -> None:
         theme.place_ticks(axis, *log_ticks(low, high, most=5))
         axis.set_view_interval(low, high, ignore=True)
     else:
-        axis.set_major_locator(MaxNLocator(5, steps=theme.STEPS))
+        theme.linear_ticks(axis, 5)

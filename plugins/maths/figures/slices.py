@@ -8,7 +8,6 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from plugins.maths.figures import contours, grids, theme
 from plugins.maths.figures.lineplots import place_axis_ticks
@@ -52,7 +51,7 @@ def draw_slices(wish: Slices1d, frame: pd.DataFrame) -> Figure:
             here.plot(line[along], line[wish.value], **look)
         here.axvline(0, color=theme.FADED, linewidth=0.5, zorder=0)
         here.set_title("" if name is None else str(name))
-        here.xaxis.set_major_locator(MaxNLocator(5, steps=theme.STEPS))
+        theme.linear_ticks(here.xaxis, 5)
         here.set_xlabel("coordinate" if at + columns >= len(names) else "")
         here.set_ylabel((wish.label or wish.value) if at % columns == 0 else "")
         here.tick_params(labelbottom=at + columns >= len(names))
@@ -96,7 +95,7 @@ def draw_perspective(wish: Surface3d, grid: grids.Grid) -> Figure:
     axes.set_zlim(low, high)
     for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
         most = 6 if axis is axes.zaxis else 4
-        axis.set_major_locator(MaxNLocator(most, steps=theme.STEPS))
+        theme.linear_ticks(axis, most)
         axis.set_tick_params(pad=-2)
         axis.pane.set_facecolor("white")
     beside = figure.add_axes((0.84, 0.2, 0.03, 0.6))
