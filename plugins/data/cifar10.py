@@ -34,13 +34,15 @@ class Cifar10(Data):
     """
 
     train: tuple[BatchFile, ...] = Field(
-        min_length=1, description="data_batch_1.bin to data_batch_5.bin, or those without .bin"
+        description="data_batch_1.bin to data_batch_5.bin, or those without .bin"
     )
     test: BatchFile = Field(description="test_batch.bin, or test_batch")
     mean: Channels = Field(MEAN, description="taken off red, green, blue in [0, 1]")
     std: Channels = Field(STD, description="divide them after that")
 
     def check_parameters(self) -> str | None:
+        if not self.train:
+            return "train = [] names no file"
         return std_problem(self.std)
 
     def run(self) -> Dataset:

@@ -9,13 +9,13 @@ from pydantic import Field
 from plugins.maths.images.channels import MEAN, STD, Channels, std_problem
 from plugins.maths.images.kinds import LEVELS, Kind
 from runner.errors import RunnerError
-from runner.parameters import Holes, InputFile, Obtained
+from runner.parameters import InputFile, Obtained
 from runner.plugin import Data
 from runner.types import Array, Dataset
 
 PLACE = "https://zenodo.org/records/2535967 (CIFAR-10-C.tar)"
 
-CorruptedFile = Annotated[InputFile, Holes(), Obtained(f"get it from {PLACE}")]
+CorruptedFile = Annotated[InputFile, Obtained(f"get it from {PLACE}")]
 
 
 class Cifar10c(Data):

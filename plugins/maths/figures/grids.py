@@ -104,6 +104,31 @@ def grid_of(
     return Grid(xs, ys, found)
 
 
+def blocks_of(
+    frame: pd.DataFrame, axis: str, name: str | None, values: Sequence[Any]
+) -> list[tuple[Any, int, int]]:
+    """Return runs of coordinates in one block: its name, the first and the last place.
+
+    None are returned where no column names blocks.
+
+    Raises: ValueError for a missing column, or a coordinate that is in two blocks.
+    """
+    if name is None:
+        return []
+    check_columns(frame, blocks=name)
+    known = frame[[axis, name]].drop_duplicates()
+    if twice := known[axis][known[axis].duplicated()].tolist():
+        raise ValueError(f"{axis} = {twice[0]} is in several blocks of {name!r}")
+    block = dict(zip(known[axis].tolist(), known[name].tolist(), strict=True))
+    found: list[tuple[Any, int, int]] = []
+    for place, value in enumerate(values):
+        if found and found[-1][0] == block[value]:
+            found[-1] = (*found[-1][:2], place)
+        else:
+            found.append((block[value], place, place))
+    return found
+
+
 def _stated(column: pd.Series[Any]) -> str:
     """Return the one value of a column, or its range, in three digits."""
     if pd.api.types.is_bool_dtype(column) or not pd.api.types.is_numeric_dtype(column):

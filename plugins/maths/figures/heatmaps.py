@@ -6,12 +6,13 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from plugins.maths.figures import colourbars, grids, theme
@@ -20,16 +21,21 @@ from plugins.maths.figures.ticks import log_ticks, value_ticks
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.colors import Colormap
 
     from plugins.renderers.heatmap import Heatmap
 
 
-def draw_heatmaps(wish: Heatmap, grid: grids.Grid) -> Figure:
+Blocks = Sequence[tuple[Any, int, int]]  # name, first and last place
+
+
+def draw_heatmaps(wish: Heatmap, grid: grids.Grid, blocks: tuple[Blocks, ...] = ((), ())) -> Figure:
     """Return the figure of all panels.
 
     Args:
         wish: the renderer's parameters.
         grid: at least one panel.
+        blocks: of the columns and of the rows; none: ticks are coordinates.
 
     Raises: ValueError if a log scale or axis cannot hold the values.
     """
@@ -49,8 +55,14 @@ def draw_heatmaps(wish: Heatmap, grid: grids.Grid) -> Figure:
         row = notes[at - at % columns :][:columns]
         _name_panel(here, panel.name, notes[at], max(map(len, row)))
         bottom = at + columns >= len(grid.panels)
-        _coordinates(here.xaxis, grid.x, wish.x_scale, bottom, side)
-        _coordinates(here.yaxis, grid.y, wish.y_scale, at % columns == 0, side)
+        for axis, values, scale, own_blocks, labelled in (
+            (here.xaxis, grid.x, wish.x_scale, blocks[0], bottom),
+            (here.yaxis, grid.y, wish.y_scale, blocks[1], at % columns == 0),
+        ):
+            if own_blocks:
+                _parted(axis, own_blocks, labelled, side)
+            else:
+                _coordinates(axis, values, scale, labelled, side)
         here.set_xlabel((wish.x_label or wish.x) if bottom else "")
         here.set_ylabel((wish.y_label or wish.y) if at % columns == 0 else "")
         if own and norms[at] is not None:
@@ -89,6 +101,8 @@ def colour_norms(grid: grids.Grid, wish: Heatmap) -> list[Normalize | None]:
     """
     make = LogNorm if wish.scale == "log" else Normalize
     shown = [panel.shown for panel in grid.panels]
+    if wish.limits:
+        return [make(*wish.limits)] * len(shown)
     if wish.share_scale:
         ends = grids.limits(shown, wish.scale, wish.clip)
         return [make(*ends) if ends else None] * len(shown)
@@ -103,12 +117,13 @@ def _spacing(values: Sequence[Any], scale: str) -> grids.Spacing:
 def _draw_panel(
     axes: Axes, panel: grids.Panel, grid: grids.Grid, norm: Normalize | None, wish: Heatmap
 ) -> None:
-    across = grids.edges(grid.x, _spacing(grid.x, wish.x_scale))
-    up = grids.edges(grid.y, _spacing(grid.y, wish.y_scale))
+    even: grids.Spacing | None = "even" if wish.blocks else None
+    across = grids.edges(grid.x, even or _spacing(grid.x, wish.x_scale))
+    up = grids.edges(grid.y, even or _spacing(grid.y, wish.y_scale))
     if norm is not None:
         shown = np.ma.masked_invalid(np.where(panel.masked, np.nan, panel.values))
         # a hairline in the cell's own colour closes the seams that viewers of PDF show
-        look = {"cmap": theme.sequential(), "edgecolors": "face", "linewidth": 0.15}
+        look = {"cmap": _colours(wish), "edgecolors": "face", "linewidth": 0.15}
         axes.pcolormesh(across, up, shown, norm=norm, **look)
     if panel.masked.any():
         axes.add_patch(masked_cells(panel, across, up))
@@ -177,9 +192,25 @@ def _coordinates(
     elif kind == "log":
         theme.place_ticks(axis, *log_ticks(values[0], values[-1]))
     else:
-        axis.set_major_locator(MaxNLocator(5, steps=theme.STEPS))
+        theme.linear_ticks(axis, 5)
         axis.set_minor_locator(NullLocator())
     axis.set_tick_params(which="both", labelleft=labelled, labelbottom=labelled)
+
+
+def _parted(axis: Axis, blocks: Blocks, labelled: bool, side: float) -> None:
+    """Part blocks by thin lines and name as many in their middles as there is room for."""
+    line = axis.axes.axvline if axis.axis_name == "x" else axis.axes.axhline
+    for _, first, _ in blocks[1:]:
+        line(first - 0.5, color="white", linewidth=0.35)
+    stride = -(-len(blocks) // max(2, int(side * 72 / 16)))
+    named = blocks[::stride]
+    middles = [(first + last) / 2 for _, first, last in named]
+    theme.place_ticks(axis, middles, [_spell(name) for name, _, _ in named])
+    axis.set_tick_params(which="both", labelleft=labelled, labelbottom=labelled)
+
+
+def _colours(wish: Heatmap) -> Colormap:
+    return theme.sequential() if wish.colours == "theme" else mpl.colormaps["viridis"]
 
 
 def _spell(value: Any) -> str:
@@ -190,6 +221,7 @@ def _colour_bar(
     figure: Figure, norm: Normalize, shown: grids.Floats, wish: Heatmap, **place: Any
 ) -> None:
     """Draw a colour bar beside panels; an end is pointed where values lie beyond it."""
-    ends = colourbars.extend([shown], norm.vmin, norm.vmax)
+    slack = 1e-5 * (norm.vmax - norm.vmin) if wish.limits else 0.0  # a cosine of 1.0000001 is 1
+    ends = colourbars.extend([shown], norm.vmin - slack, norm.vmax + slack)
     label = wish.label or wish.value
-    colourbars.colour_bar(figure, norm, theme.sequential(), ends=ends, label=label, **place)
+    colourbars.colour_bar(figure, norm, _colours(wish), ends=ends, label=label, **place)

@@ -139,5 +139,6 @@ def test_a_missing_file_says_where_to_get_it(folder: Path) -> None:
         plugin(folder)
 
 
-def test_a_divisor_must_be_positive(folder: Path) -> None:
+def test_there_must_be_files_and_divisors_must_be_positive(folder: Path) -> None:
+    assert "names no file" in str(plugin(folder, train=[]).check_parameters())
     assert "above 0" in str(plugin(folder, std=[1.0, 0.0, 1.0]).check_parameters())

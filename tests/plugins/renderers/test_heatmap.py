@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from plugins.maths.figures import theme
-from plugins.maths.figures.grids import edges, grid_of
+from plugins.maths.figures.grids import blocks_of, edges, grid_of
 from plugins.maths.figures.heatmaps import colour_norms, draw_heatmaps, masked_cells
 from plugins.renderers.heatmap import Heatmap
 from runner.types import Table
@@ -173,7 +173,47 @@ def test_a_missing_column_is_refused_with_a_near_miss() -> None:
 
 def test_parameters_are_checked_together() -> None:
     assert wish().check_parameters() is None
-    assert "clip" in str(wish(clip=(0.9, 0.1)).check_parameters())
-    assert "a.txt" in str(wish(path="a.txt").check_parameters())
-    with pytest.raises(ValueError, match=r"a\.txt"):
-        wish(path="a.txt").run(table(2))
+    with pytest.raises(ValueError, match=r"clip\n.*two quantiles"):
+        wish(clip=(0.9, 0.1))
+    with pytest.raises(ValueError, match=r"path\n.*must have a suffix out of"):
+        wish(path="a.txt")
+
+
+BLOCKED = Table({
+    "x": [0, 1, 2, 3] * 4, "y": [n for n in range(4) for _ in range(4)],
+    "step": [0, 0, 10, 10] * 4, "other": [0] * 8 + [10] * 8, "cosine": [0.25] * 16,
+})  # fmt: skip
+
+
+def blocked(**parameters: Any) -> Figure:
+    plugin = Heatmap(
+        x="x", y="y", value="cosine", path="a.png", blocks=("step", "other"), **parameters
+    )
+    frame, grid = BLOCKED.frame, grid_of(BLOCKED.frame, "x", "y", "cosine")
+    parts = (blocks_of(frame, "x", "step", grid.x), blocks_of(frame, "y", "other", grid.y))
+    with theme.style():
+        return draw_heatmaps(plugin, grid, parts)
+
+
+def test_blocks_are_parted_by_lines_and_named_in_their_middles() -> None:
+    axes = blocked().axes[0]
+    assert [line.get_xdata()[0] for line in axes.lines[:1]] == [1.5]
+    assert axes.get_xticks().tolist() == [0.5, 2.5]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "10"]
+
+
+def test_given_limits_end_the_colours() -> None:
+    drawn = blocked(limits=(0.0, 1.0), colours="viridis")
+    (mesh,) = [c for c in drawn.axes[0].collections if c.get_array() is not None]
+    assert (mesh.norm.vmin, mesh.norm.vmax) == (0, 1)
+    assert mesh.get_cmap().name == "viridis"
+
+
+def test_limits_and_blocks_are_checked() -> None:
+    plugin = Heatmap(x="x", y="y", value="v", path="a.png", limits=(1.0, 1.0))
+    assert "the lower end comes first" in str(plugin.check_parameters())
+    plugin = Heatmap(x="x", y="y", value="v", path="a.png", blocks=("a", "b"), x_scale="log")
+    assert "auto or even" in str(plugin.check_parameters())
+    data = Table({**BLOCKED.columns, "step": list(range(16))})
+    with pytest.raises(ValueError, match=r"x = 0 is in several blocks of 'step'"):
+        Heatmap(x="x", y="y", value="cosine", path="a.png", blocks=("step", "other")).run(data)
