@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from plugins.maths.figures.picture import Picture
-from runner.parameters import Column, Text
+from runner.parameters import Column, Real, Text
 from runner.types import Files, Table
 
 
@@ -30,7 +30,7 @@ class Scatter(Picture):
     joined: Column | None = Field(None, description="column: dots with the same value are joined")
     panels: Column | None = Field(None, description="column whose values become panels, in order")
     wrap: int | None = Field(None, ge=1, description="panels per row; None chooses")
-    size: float = Field(10.0, gt=0, description="area of a dot, points^2")
+    size: Real = Field(10.0, gt=0, description="area of a dot, points^2")
     equal: bool = Field(False, description="one unit is as long on both axes")
     zero: bool = Field(False, description="thin lines through 0 on both axes")
     label: Text = Field("", description="of the colour bar; empty: the column's name")
