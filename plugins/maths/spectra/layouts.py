@@ -146,8 +146,8 @@ def _fixed(group: h5py.Group) -> Iterator[tuple[str, NDArray[Any]]]:
     for number in range(int(group.attrs.get("nblocks", 0))):
         items, values = group[f"block{number}_items"], group[f"block{number}_values"]
         if values.dtype.kind in "fiu" and values.ndim == 2:
-            block = values[()] if values.attrs.get("transposed", False) else values[()].T
-            yield from zip(map(_text, items[()]), block.T, strict=True)
+            by_column = values[()].T if values.shape[1] == len(items) else values[()]
+            yield from zip(map(_text, items[()]), by_column, strict=True)
 
 
 def _appendable(group: h5py.Group) -> Iterator[tuple[str, NDArray[Any]]]:
