@@ -21,6 +21,26 @@ def test_the_hessian_is_that_of_another_way(world) -> None:
     close(curvature(world).dense(), world.hessian())
 
 
+def test_the_hessian_is_the_slope_of_the_gradient(world) -> None:
+    """By central differences along random directions: they know nothing of second derivatives."""
+    operator = curvature(world)
+    weights = list(world.module.parameters())
+    vector = torch.randn(operator.size, generator=torch.Generator().manual_seed(0)).double()
+    sides = []
+    for side in (1e-5, -1e-5):
+        with torch.no_grad():
+            for weight, step in zip(weights, operator.views(vector).values(), strict=True):
+                weight.add_(side * step)
+        sides.append(curvature(world).gradient)
+        with torch.no_grad():
+            for weight, step in zip(weights, operator.views(vector).values(), strict=True):
+                weight.sub_(side * step)
+    wanted = (sides[0] - sides[1]) / 2e-5
+    torch.testing.assert_close(
+        curvature(world)(vector), wanted, rtol=0, atol=1e-6 * float(wanted.abs().max())
+    )
+
+
 def test_the_gauss_newton_matrix_is_that_of_another_way(world) -> None:
     close(curvature(world, kind="ggn").dense(), world.gauss_newton())
 
@@ -31,7 +51,7 @@ def test_loss_and_gradient_come_along(world, kind: str) -> None:
     weights = {n: v.detach().requires_grad_() for n, v in world.module.named_parameters()}
     loss = world.mean_loss(weights)
     slopes = torch.autograd.grad(loss, list(weights.values()))
-    assert found.value == pytest.approx(float(loss), rel=1e-12)
+    assert found.value == pytest.approx(float(loss.detach()), rel=1e-12)
     close(found.gradient, torch.cat([slope.reshape(-1) for slope in slopes]))
 
 
