@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from plugins.renderers.csv import Csv
 from runner.types import Table
@@ -79,5 +80,6 @@ def test_a_cell_that_is_a_list_is_refused_by_column() -> None:
 
 
 def test_another_suffix_is_refused() -> None:
-    assert Csv(path="a.csv").check_parameters() is None
-    assert "a.png" in str(Csv(path="a.png").check_parameters())
+    assert Csv(path="a.csv").path == "a.csv"
+    with pytest.raises(ValidationError, match="must have a suffix out of"):
+        Csv(path="a.png")

@@ -122,12 +122,11 @@ def test_equal_eigenvalues_are_all_found(as_operator) -> None:
     torch.testing.assert_close(inner, torch.eye(5).double(), rtol=0, atol=1e-12)
 
 
-def test_a_recheck_finds_equal_eigenvalues_that_one_start_cannot(with_spectrum) -> None:
+def test_a_recheck_finds_equal_eigenvalues_that_one_start_may_miss(with_spectrum) -> None:
+    """Without it, rounding alone decides whether a second of them is met."""
     values = torch.cat([torch.tensor([5.0, 5.0, 5.0, 3.0]), torch.linspace(-1, 1, 96)]).double()
-    missed = lanczos(with_spectrum(values), Wish(4, tolerance=1e-8), generator())
-    assert missed.values[1] < 4
     found = lanczos(with_spectrum(values), Wish(4, tolerance=1e-8, recheck=30), generator())
-    assert int((found.values > 4.999).sum()) == 2  # each new vector meets one more of them
+    assert int((found.values > 4.999).sum()) >= 2  # each new vector meets one more of them
     again = with_spectrum(values)
     assert lanczos(again, Wish(1, tolerance=1e-8, recheck=10), generator()).products > 10
 
