@@ -13,7 +13,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from plugins.maths.training import fitting, resume
+from plugins.maths.training import fitting, resume, supervision
 from plugins.trainers.supervised import Supervised
 from runner import Circumstance, Dataset, Model, Network, RunnerError, Seed
 
@@ -260,7 +260,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path, stop):
 @pytest.mark.usefixtures("saving")
 def test_a_run_broken_off_where_it_was_to_stop_early_stops_there(tmp_path, monkeypatch):
     stopping = {"monitor": "test_loss", "patience": 2, "min_delta": 1e6}
-    trainer, measure, calls = recipe(early_stopping=stopping), fitting.measure, []
+    trainer, measure, calls = recipe(early_stopping=stopping), supervision.measure, []
 
     def break_off(*given):
         calls.append(given)
@@ -269,7 +269,7 @@ def test_a_run_broken_off_where_it_was_to_stop_early_stops_there(tmp_path, monke
         return measure(*given)
 
     here = Circumstance(scratch=tmp_path)
-    monkeypatch.setattr(fitting, "measure", break_off)
+    monkeypatch.setattr(supervision, "measure", break_off)
     with pytest.raises(OSError, match="pulled"):
         train(trainer, here=here)
     assert resume.read(tmp_path / "resume.safetensors")[1]["state"]["step"] == 6
