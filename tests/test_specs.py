@@ -26,10 +26,15 @@ def here() -> World:
 @pytest.fixture
 def published(tmp_path, monkeypatch):
     """Say where published data lies, with files of their names."""
-    for split in ("train", "t10k"):
-        for kind in ("images-idx3", "labels-idx1"):
-            (tmp_path / f"{split}-{kind}-ubyte").touch()
-    monkeypatch.setenv("MNIST", str(tmp_path))
+    names = [f"{a}-{b}-ubyte" for a in ("train", "t10k") for b in ("images-idx3", "labels-idx1")]
+    names += [*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin"]
+    names += ["gaussian_noise.npy", "labels.npy"]
+    names += [f"{split}/dataset.h5" for split in ("train_100k", "train_1k", "val_1k")]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    for variable in ("MNIST", "CIFAR10", "CIFAR10C", "SPECTRA"):
+        monkeypatch.setenv(variable, str(tmp_path))
 
 
 @pytest.mark.usefixtures("published")
