@@ -12,10 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runner import imports
 from runner.errors import PluginError, UsageError, listed, near
 
 if TYPE_CHECKING:
     from runner.plugin import Plugin
+
+imports.install()  # before any plugin, in each process that imports some
 
 FAMILY_KEYS = ("data", "models", "trainers", "perturbations", "probes", "renderers")
 
