@@ -135,7 +135,10 @@ WORLDS: dict[str, Callable[[], World]] = {
 }
 
 
-@pytest.fixture(params=list(WORLDS))
+SLOW = {"convolutions": [pytest.mark.slow]}  # a product takes ten times that of the others
+
+
+@pytest.fixture(params=[pytest.param(name, marks=SLOW.get(name, [])) for name in WORLDS])
 def world(request: pytest.FixtureRequest) -> World:
     """Return each small network."""
     return WORLDS[request.param]()
