@@ -12,7 +12,7 @@ import pytest
 
 
 def value(folder: Path, hooked: bool, young: float = 2.0) -> str:
-    """Return what a fresh process finds in folder/lab/number.py; files are young so many seconds."""
+    """Return what a fresh process finds in folder/lab/number.py; young: as `imports.YOUNG`."""
     hook = f"import runner.registry\nrunner.imports.YOUNG = {young}\n" if hooked else ""
     code = hook + "from lab.number import N; print(N)"
     environ = {name: text for name, text in os.environ.items() if "BYTECODE" not in name}
