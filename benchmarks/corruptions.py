@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib.machinery
+import importlib.util
 import json
 import os
 import statistics
@@ -230,18 +232,32 @@ def with_our_constants() -> dict[str, Any]:
     }
     constants["zoom_blur"] = [np.arange(1, end, 0.01) for (end,) in SEVERITIES["zoom_blur"]]
     constants["glass_blur"] = [(c[0], 1, int(c[1])) for c in SEVERITIES["glass_blur"]]
-    tree = ast.parse(Path(str(peer.__file__)).read_text("utf-8"))
-    for function in tree.body:
-        if not isinstance(function, ast.FunctionDef) or function.name not in constants:
-            continue
-        for line in function.body:
-            if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "c":
-                expression = f"_CONSTANTS['{function.name}'][severity - 1]"
-                line.value = ast.parse(expression, mode="eval").body
-    names: dict[str, Any] = dict(vars(peer)) | {"_CONSTANTS": constants}
-    exec(compile(ast.fix_missing_locations(tree), str(peer.__file__), "exec"), names)  # noqa: S102
-    names["gaussian"] = smoothed  # its functions look it up when called
-    return names
+    loader = WithConstants(str(peer.__name__), str(peer.__file__))
+    loader.kinds = frozenset(constants)
+    spec = importlib.util.spec_from_file_location(peer.__name__, peer.__file__, loader=loader)
+    assert spec
+    module = importlib.util.module_from_spec(spec)
+    vars(module)["_CONSTANTS"] = constants
+    loader.exec_module(module)
+    vars(module)["gaussian"] = smoothed  # its functions look it up when called
+    return vars(module)
+
+
+class WithConstants(importlib.machinery.SourceFileLoader):
+    """Loads the peer's source with `c = _CONSTANTS[kind][severity - 1]` for its own lists."""
+
+    kinds: frozenset[str] = frozenset()  # of those that are functions of the module
+
+    def get_code(self, fullname: str) -> Any:
+        """Return the changed module's code; what is compiled beside the source stays as it is."""
+        tree = ast.parse(self.get_source(fullname) or "")
+        functions = [line for line in tree.body if isinstance(line, ast.FunctionDef)]
+        for function in (one for one in functions if one.name in self.kinds):
+            for line in function.body:
+                if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "c":
+                    own = f"_CONSTANTS['{function.name}'][severity - 1]"
+                    line.value = ast.parse(own, mode="eval").body
+        return self.source_to_code(ast.fix_missing_locations(tree), self.path)
 
 
 def smoothed(image: Any, sigma: Any, multichannel: bool = False, **more: Any) -> Any:
