@@ -34,7 +34,13 @@ Real = Annotated[float, BeforeValidator(_real)]
 
 @dataclass(frozen=True)
 class Holes:
-    """Marks text whose `{axis}` holes are filled with the cell's labels before validation."""
+    """Marks text whose `{axis}` holes are filled with the cell's labels before validation.
+
+    Attributes:
+        variables: `${NAME}` is an environment variable of a path, not a hole.
+    """
+
+    variables: bool = False
 
 
 Text = Annotated[str, Holes()]

@@ -29,7 +29,9 @@ class CsvTable(Data):
 
     splits: ClassVar[tuple[str, ...]] = ()
 
-    file: Annotated[InputFile | None, Holes()] = Field(None, description="path of the .csv file")
+    file: Annotated[InputFile | None, Holes(variables=True)] = Field(
+        None, description="path of the .csv file"
+    )
     columns_needed: tuple[str, ...] = Field(
         (), description="columns that it must have; others may be there too"
     )

@@ -31,7 +31,7 @@ class Checkpoint(Model):
     Source: none.
     """
 
-    file: Annotated[InputFile, Holes(), Obtained(MADE)] = Field(
+    file: Annotated[InputFile, Holes(variables=True), Obtained(MADE)] = Field(
         description="path of a .pth, .pt, .ckpt, .pkl or .safetensors file"
     )
     state_key: str = Field("", description="where in the file its state dict lies, as a.b")

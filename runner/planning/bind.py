@@ -356,16 +356,16 @@ def _resources(step: Step, problems: Problems) -> tuple[int, int]:
 
 
 @cache
-def marked_fields(cls: type[Plugin]) -> tuple[tuple[str, ...], dict[str, str]]:
+def marked_fields(cls: type[Plugin]) -> tuple[dict[str, Holes], dict[str, str]]:
     """Return the fields that are text with holes, and the fields that name a port's columns."""
-    holes, columns = [], {}
+    holes, columns = {}, {}
     for name, info in cls.model_fields.items():
         for mark in [*info.metadata, *_inner_marks(info.annotation)]:
             if isinstance(mark, Holes):
-                holes.append(name)
+                holes[name] = mark
             elif isinstance(mark, ColumnOf):
                 columns[name] = mark.port
-    return tuple(holes), columns
+    return holes, columns
 
 
 def _inner_marks(annotation: Any) -> list[Any]:

@@ -21,6 +21,7 @@ from runner.types import Arrays, Network, Table, Trained
 Binder = Callable[[Cell], Binding | None]  # None after a problem was noted
 Made = tuple[Plugin, str, int | None]  # the plugin, its parameters as canonical JSON, the seed
 _HOLE = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*)(?::([-+<>^=#,.%0-9A-Za-z]{0,8}))?\}|[{}][^{}]*")
+_IN_PATH = re.compile(rf"{_HOLE.pattern}|\$\{{\w+\}}")
 
 
 class Binders:
@@ -133,12 +134,16 @@ class Makers:
         bound = planned.bound
         holes = marked_fields(bound.cls)[0]
         texts = {name: bound.parameters.get(name) for name in holes}
-        self.texts = {n: text for n, text in texts.items() if isinstance(text, str)}
+        self.texts = {
+            name: (text, _IN_PATH if holes[name].variables else _HOLE)
+            for name, text in texts.items()
+            if isinstance(text, str)
+        }
         names = {use.name for use in bound.uses.values()}
         if isinstance(bound.seed, AxisUse):
             names.add(bound.seed.name)
-        for text in self.texts.values():
-            names |= {match[1] for match in _HOLE.finditer(text)}
+        for text, pattern in self.texts.values():
+            names |= {match[1] for match in pattern.finditer(text)}
         self.positions = [i for i, a in enumerate(planned.axes) if a in names]
         self.nested = {str(inner[0]) for inner in bound.uses if len(inner) > 1}
         self.made: dict[Cell, Made | None] = {}
@@ -158,9 +163,9 @@ class Makers:
             raw[name] = copy.deepcopy(raw[name])
         for inner, use in bound.uses.items():
             put(raw, inner, self.axes[use.name].value(here[use.name], use.field))
-        for name, text in self.texts.items():
+        for name, (text, pattern) in self.texts.items():
             try:
-                raw[name] = fill_holes(text, here)
+                raw[name] = _fill_holes(text, here, pattern)
             except ValueError as error:
                 self.problems.add((*bound.step.where, name), str(error))
                 return None
@@ -187,8 +192,10 @@ def judge(spec: Spec, bound: Bound, reading: Reading, problems: Problems) -> Non
     make(bound, raw, reading, problems, {inner[0] for inner in bound.unread})
 
 
-def fill_holes(text: str, here: Mapping[str, Label]) -> str:
+def _fill_holes(text: str, here: Mapping[str, Label], pattern: re.Pattern[str]) -> str:
     """Return text with `{axis}` and `{axis:.2f}` filled in; `{{` and `}}` stand for braces.
+
+    With the pattern of paths, `${NAME}` stays for whoever reads the path.
 
     Raises: ValueError for a name that is no axis here and for a format that does not fit.
     """
@@ -197,6 +204,8 @@ def fill_holes(text: str, here: Mapping[str, Label]) -> str:
         name, form = match[1], match[2]
         if match[0] in ("{{", "}}"):
             return match[0][0]
+        if match[0][0] == "$":
+            return match[0]
         if name is None:
             raise ValueError(
                 f"{match[0]!r} is no hole; write {{axis}} or {{axis:.2f}}, "
@@ -214,4 +223,4 @@ def fill_holes(text: str, here: Mapping[str, Label]) -> str:
                 f"{match[0]} does not fit {name}={shown(here[name])}: {error}"
             ) from error
 
-    return _HOLE.sub(fill, text)
+    return pattern.sub(fill, text)

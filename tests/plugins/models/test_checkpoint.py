@@ -122,8 +122,7 @@ def test_results_that_would_execute_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "trap").exists()
 
 
-def test_a_file_name_may_have_holes_and_a_missing_file_is_told(shared_world: Any) -> None:
-    spec = """
+HOLES = """
     title = "t"
     axes.beta = [1.0, 2.0]
     [models.net]
@@ -136,15 +135,30 @@ def test_a_file_name_may_have_holes_and_a_missing_file_is_told(shared_world: Any
     file = "model_beta_{beta:.1f}.pth"
     [data.sine]
     use = "function_1d"
-    """
+"""
+
+
+def test_a_file_name_may_have_holes_and_a_missing_file_is_told(shared_world: Any) -> None:
     for beta in ("1.0", "2.0"):
         written(shared_world.folder, f"model_beta_{beta}.pth", buffers=False)
-    plan = shared_world.plan(spec)
+    plan = shared_world.plan(HOLES)
     names = [node.plugin.file.path.name for node in plan.steps["base"].nodes.values()]
     assert names == ["model_beta_1.0.pth", "model_beta_2.0.pth"]
     (shared_world.folder / "model_beta_2.0.pth").unlink()
     with pytest.raises(RunnerError, match=r'no such file "model_beta_2\.0\.pth"'):
-        shared_world.plan(spec)
+        shared_world.plan(HOLES)
+
+
+def test_an_environment_variable_beside_a_hole_is_no_hole(
+    shared_world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shared_world.folder / "w").mkdir()
+    for beta in ("1.0", "2.0"):
+        written(shared_world.folder / "w", f"model_beta_{beta}.pth", buffers=False)
+    monkeypatch.setenv("WEIGHTS", str(shared_world.folder / "w"))
+    plan = shared_world.plan(HOLES.replace('"model_', '"${WEIGHTS}/model_'))
+    names = [node.plugin.file.path.name for node in plan.steps["base"].nodes.values()]
+    assert names == ["model_beta_1.0.pth", "model_beta_2.0.pth"]
 
 
 def resnet_state(prefix: str) -> dict[str, torch.Tensor]:
