@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.autograd.functional import hessian
+from torch.autograd.functional import hessian, hvp
 from torch.func import functional_call, jacrev
 from torch.nn import functional as F
 
@@ -48,6 +48,18 @@ class World:
             outputs, self.y
         )  # fmt: skip
 
+    def loss_at(self, flat: Tensor) -> Tensor:
+        parts = zip(self.weights.items(), flat.split(self.sizes), strict=True)
+        return self.mean_loss({name: part.view(old.shape) for (name, old), part in parts})
+
+    @property
+    def flat(self) -> Tensor:
+        return torch.cat([value.reshape(-1) for value in self.weights.values()])
+
+    @property
+    def sizes(self) -> list[int]:
+        return [value.numel() for value in self.weights.values()]
+
     @property
     def weights(self) -> dict[str, Tensor]:
         return {name: value.detach() for name, value in self.module.named_parameters()}
@@ -60,14 +72,13 @@ class World:
 
     def dense_hessian(self) -> Tensor:
         """Row by row: torch.func's nested derivatives of attention are not those of its loss."""
-        sizes = [value.numel() for value in self.weights.values()]
-
-        def loss(flat: Tensor) -> Tensor:
-            parts = zip(self.weights.items(), flat.split(sizes), strict=True)
-            return self.mean_loss({name: part.view(old.shape) for (name, old), part in parts})
-
         with exact(self.x.device):
-            return hessian(loss, torch.cat([value.reshape(-1) for value in self.weights.values()]))
+            return hessian(self.loss_at, self.flat)
+
+    def hessian_along(self, vector: Tensor) -> Tensor:
+        """Return a product of the Hessian that is not written out."""
+        with exact(self.x.device):
+            return hvp(self.loss_at, self.flat, vector)[1]
 
     def dense_gauss_newton(self) -> Tensor:
         def outputs(weights: dict[str, Tensor]) -> Tensor:

@@ -91,7 +91,8 @@ def test_a_block_is_that_of_the_whole(residual) -> None:
     whole = curvature(residual)
     names = list(whole.shapes)
     start = sum(whole.shapes[n].numel() for n in names if not n.startswith("linear"))
-    wanted = whole.dense()[start:, start:]
+    units = torch.eye(whole.size, dtype=torch.float64)[start:]
+    wanted = whole(units)[:, start:]
     found = curvature(residual, names=[n for n in names if n.startswith("linear")])
     assert list(found.shapes) == ["linear.weight", "linear.bias"]
     close(found.dense(), wanted)
@@ -101,9 +102,13 @@ def test_batch_norm_stands_in_evaluation_mode(residual) -> None:
     # BUG of earlier implementations: statistics of the batch entered the Hessian, and changed
     residual.module.train()
     before = residual.module.bn1.running_mean.clone()
-    found = curvature(residual).dense()
+    vector = torch.randn(len(residual.flat), generator=torch.Generator().manual_seed(0)).double()
+    found = curvature(residual)(vector)
     assert torch.equal(residual.module.bn1.running_mean, before)
-    close(found, residual.hessian())
+    residual.module.eval()
+    close(found, residual.hessian_along(vector))
+    residual.module.train()
+    assert not torch.allclose(found, residual.hessian_along(vector), rtol=0.1)
 
 
 def test_single_precision_is_near_double(residual) -> None:

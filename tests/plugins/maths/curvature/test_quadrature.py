@@ -50,17 +50,16 @@ def test_few_steps_are_exact_for_low_powers(with_spectrum) -> None:
 
 
 # four standard errors, seeds fixed
-def test_moments_lie_within_their_standard_errors(world) -> None:
-    operator = Curvature(world.module, world.x, world.y, loss=world.loss)
+def test_moments_lie_within_their_standard_errors(world, as_operator) -> None:
     values = torch.linalg.eigvalsh(world.hessian())
-    found = quadrature(operator, Seed(1), vectors=40, steps=8)
+    found = quadrature(as_operator(world.hessian()), Seed(1), vectors=40, steps=8)
     for power in (1, 2):
         mean, error = found.moment(power)
         assert abs(mean - float((values**power).mean())) < 4 * error
 
 
-def test_the_density_tends_to_the_spectrum(world) -> None:
-    operator = Curvature(world.module, world.x, world.y, loss=world.loss)
+def test_the_density_tends_to_the_spectrum(world, as_operator) -> None:
+    operator = as_operator(world.hessian())
     values = torch.linalg.eigvalsh(world.hessian())
     found = quadrature(operator, Seed(2), vectors=20, steps=min(60, operator.size))
     # a share of 1 / sqrt(vectors * parameters) is the noise of the weights; at most 51 * 20

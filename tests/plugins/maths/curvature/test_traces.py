@@ -10,21 +10,23 @@ from plugins.maths.curvature.traces import hutchinson, hutchpp, signs, standard_
 from runner.types import Seed
 
 
-def sizes_of(operator: Curvature) -> list[int]:
-    return [shape.numel() for shape in operator.shapes.values()]
+def wanted_of(world) -> torch.Tensor:
+    """Return the trace of each tensor's block."""
+    return torch.stack([part.sum() for part in world.hessian().diagonal().split(world.sizes)])
 
 
-def wanted_of(world) -> tuple[Curvature, list[int], torch.Tensor]:
-    operator = Curvature(world.module, world.x, world.y, loss=world.loss)
-    sizes = sizes_of(operator)
-    parts = world.hessian().diagonal().split(sizes)
-    return operator, sizes, torch.stack([part.sum() for part in parts])
+def test_samples_are_products_of_the_operator(small) -> None:
+    operator = Curvature(small.module, small.x, small.y)
+    found = hutchinson(operator, small.sizes, Seed(0), samples=3)
+    dense = small.hessian()
+    wanted = [z @ dense @ z for z in (signs(operator, Seed(0), "trace", n) for n in range(3))]
+    torch.testing.assert_close(found.totals, torch.stack(wanted))
 
 
 # four standard errors: seeds are fixed, and the bound was chosen beforehand
 @pytest.mark.parametrize("method", ["hutchinson", "hutch++"])
-def test_traces_lie_within_their_standard_errors(world, method: str) -> None:
-    operator, sizes, wanted = wanted_of(world)
+def test_traces_lie_within_their_standard_errors(world, as_operator, method: str) -> None:
+    operator, sizes, wanted = as_operator(world.hessian()), world.sizes, wanted_of(world)
     if method == "hutchinson":
         found = hutchinson(operator, sizes, Seed(0), samples=200)
     else:
@@ -38,8 +40,8 @@ def test_traces_lie_within_their_standard_errors(world, method: str) -> None:
     assert found.products == (200 if method == "hutchinson" else 210)
 
 
-def test_the_standard_error_is_that_of_repetitions(small) -> None:
-    operator, sizes, _ = wanted_of(small)
+def test_the_standard_error_is_that_of_repetitions(small, as_operator) -> None:
+    operator, sizes = as_operator(small.hessian()), small.sizes
     means, told = [], []
     for number in range(60):
         found = hutchinson(operator, sizes, Seed(number), samples=10)
