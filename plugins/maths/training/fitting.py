@@ -94,6 +94,7 @@ class Fitting(pl.LightningModule):
 
     def on_train_start(self) -> None:
         """Put rows and generators in place, then evaluate what the run starts from."""
+        self.network.train()  # a Network's module stands in evaluation mode; Lightning leaves it so
         self.parts = {name: rows.to(self.device) for name, rows in self.parts.items()}
         self.batches = self.parts[self.recipe.train].batches(self.recipe.batch, self.seed)
         if generators := resume.part(self.saved, "random"):

@@ -139,6 +139,27 @@ def test_minibatch_adamw_equals_a_bare_loop():
     torch.testing.assert_close(result.last.weights["weight"], module.weight.data)
 
 
+def test_steps_are_taken_in_training_mode_as_by_a_bare_loop():
+    """BUG: batch norm kept its first statistics and dropout was off, in every step."""
+    trainer = recipe(loss="cross_entropy", batch=11, steps=6, evaluate_every=2)
+    result = train(trainer, Noisy(), classes(), seed=4)
+    start = Noisy().initialise(Seed(4))
+    x, y = (torch.as_tensor(classes()["train"][name]) for name in "xy")
+    with torch.random.fork_rng():
+        torch.manual_seed(Seed(4).integer("layers"))
+        module = start.module().train()
+        optimizer = torch.optim.SGD(module.parameters(), lr=0.1, fused=True)
+        for step in range(6):
+            order = torch.randperm(22, generator=Seed(4).torch("batches", step // 2))
+            chosen = order[step % 2 * 11 : step % 2 * 11 + 11]
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(module(x[chosen].float()), y[chosen]).backward()
+            optimizer.step()
+    for name, value in module.state_dict().items():
+        torch.testing.assert_close(result.last.weights[name], value, msg=name)
+    assert result.last.weights["1.num_batches_tracked"] == 6
+
+
 def test_the_same_seed_gives_the_same_curve_and_another_seed_another():
     one, again, other = (
         train(recipe(**NOISY), Noisy(), classes(), seed=seed) for seed in (3, 3, 4)
