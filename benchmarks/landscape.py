@@ -45,11 +45,11 @@ def linear(rows: int) -> Case:
     return Linear(inputs=784, outputs=10), *images(rows, (1, 28, 28))
 
 
-def mlp(rows: int) -> Case:
-    """Return a perceptron with one hidden layer on MNIST's shape."""
+def mlp(rows: int, layers: int = 1) -> Case:
+    """Return a perceptron with hidden layers of 128 units on MNIST's shape."""
     from plugins.models.mlp import Mlp
 
-    model = Mlp(hidden=(128,), activation="relu", inputs=784, outputs=10)
+    model = Mlp(hidden=(128,) * layers, activation="relu", inputs=784, outputs=10)
     return model, *images(rows, (1, 28, 28))
 
 
@@ -79,6 +79,8 @@ CASES: dict[str, tuple[Callable[[], Case], int | None]] = {
     "linear, 60,000 rows": (lambda: linear(60_000), None),
     "mlp 784-128-10, 10 samples": (lambda: mlp(10), None),
     "mlp 784-128-10, 1,000 rows": (lambda: mlp(1000), None),
+    "mlp 784-128-128-10, 10 samples": (lambda: mlp(10, 2), None),
+    "mlp 784-128-128-10, 1,000 rows": (lambda: mlp(1000, 2), None),
     "transformer, 512 rows": (lambda: transformer(512), 5),
     "resnet20, 64 rows": (lambda: resnet20(64), 3),
     "resnet20, 512 rows": (lambda: resnet20(512), 2),

@@ -42,7 +42,7 @@ class Picture(Renderer):
         """Return the figure that `draw` makes under the theme, in each format."""
         from plugins.maths.figures import theme
 
-        with theme.style():
+        with theme.style(), theme.uncollected():
             return theme.figure_files(draw(), self.suffixes(), self.dpi)
 
 

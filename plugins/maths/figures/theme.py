@@ -5,6 +5,7 @@ Figures are plain `matplotlib.figure.Figure` objects; pyplot and its global figu
 
 from __future__ import annotations
 
+import gc
 import io
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -87,6 +88,18 @@ _METADATA: dict[str, dict[str, Any]] = {
 
 
 @contextmanager
+def uncollected() -> Iterator[None]:
+    """Hold the garbage collector: a figure's many parts would set it off again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@contextmanager
 def style() -> Iterator[None]:
     """Draw with this theme inside the block, whatever a local matplotlibrc says."""
     with mpl.rc_context():
@@ -124,11 +137,21 @@ def figure_files(figure: Figure, suffixes: Iterable[str], dpi: int = DPI) -> Fil
             raise ValueError(f"cannot draw {suffix!r}; use one of {listed(_METADATA)}")
     contents = {}
     with style():
+        _lay_out(figure, dpi)
         for suffix in suffixes:
             stream = io.BytesIO()
             figure.savefig(stream, format=suffix[1:], dpi=dpi, metadata=_METADATA[suffix])
             contents[suffix] = stream.getvalue()
     return Files(contents)
+
+
+def _lay_out(figure: Figure, dpi: int) -> None:
+    """Place everything, once for all formats; left to savefig, each would be drawn twice for it."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        figure.set_dpi(dpi)  # whole dots: where a text ends depends on their size
+        engine.execute(figure)
+        figure.set_layout_engine("none")
 
 
 def place_ticks(

@@ -6,6 +6,7 @@ Shapes: N rows, H units after the first layer, K points at once, C outputs.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -101,18 +102,33 @@ class AffineFirst:
         if x.device.type == "cpu":
             most = min(most, TOGETHER // len(x), CACHE // max(1, len(self.plane.start)))
         self.points = max(1, most)
+        self.one, self.flat = _on_a_vector(self.rest, self.plane)
+        self.hidden = torch.empty_like(self.base)
 
     def outputs(self, points: Tensor) -> Tensor:
         """Return (K, N, C)."""
-        weights = self.plane.at(points)
         if len(points) == 1:
-            hidden = self.base
-            for along, step in zip(points[0].tolist(), self.steps, strict=True):
-                hidden = torch.add(hidden, step, alpha=along)
-            one = {name: value[0] for name, value in weights.items()}
-            return functional_call(self.rest, one | dict(self.plane.buffers), (hidden,))[None]
+            return self._at(points[0].tolist())[None]
+        weights = self.plane.at(points)
         hidden = self.base + sum(
             points[:, k, None, None] * step for k, step in enumerate(self.steps)
         )
         buffers = dict(self.plane.buffers)
         return vmap(lambda one, h: functional_call(self.rest, one | buffers, (h,)))(weights, hidden)
+
+    def _at(self, point: Sequence[float]) -> Tensor:
+        """Return the outputs (N, C) at one point, computed in place where the last ones were."""
+        hidden, flat = self.base, self.plane.start
+        for along, step, way in zip(point, self.steps, self.plane.directions, strict=True):
+            hidden = torch.add(hidden, step, alpha=along, out=self.hidden)
+            flat = torch.add(flat, way, alpha=along, out=self.flat)
+        return self.one(hidden)  # type: ignore[no-any-return]
+
+
+def _on_a_vector(module: nn.Module, plane: Plane) -> tuple[nn.Module, Tensor]:
+    """Return a copy of a module whose parameters are parts of one vector, and that vector."""
+    copied, flat = copy.deepcopy(module), plane.start.clone()
+    parameters = dict(copied.named_parameters())
+    for name, value in plane.layout.views(flat[None]).items():
+        parameters[name].data = value[0]
+    return copied, flat

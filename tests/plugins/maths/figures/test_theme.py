@@ -1,5 +1,7 @@
 """The look: colours that can be told apart, and bytes that do not depend on local settings."""
 
+import gc
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -51,6 +53,29 @@ def test_drawing_leaves_local_settings_as_they_were() -> None:
     with theme.style():
         assert mpl.rcParams["font.size"] == 8
     assert mpl.rcParams["font.size"] == before
+
+
+def test_a_figure_is_laid_out_once_for_all_formats(monkeypatch: pytest.MonkeyPatch) -> None:
+    with theme.style():
+        figure = Figure(figsize=(2, 1), layout="constrained")
+        figure.subplots().plot([1, 2], [3, 4])
+    before = figure.axes[0].get_position().height
+    engine, times = figure.get_layout_engine(), []
+    whole = engine.execute
+    monkeypatch.setattr(engine, "execute", lambda one: times.append(whole(one)))
+    theme.figure_files(figure, [".png", ".pdf", ".svg"], 300)
+    assert len(times) == 1
+    assert figure.axes[0].get_position().height != before  # room was made for the labels
+
+
+def test_garbage_is_collected_again_after_a_picture() -> None:
+    def draw() -> None:
+        assert not gc.isenabled()
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError), theme.uncollected():
+        draw()
+    assert gc.isenabled()
 
 
 def test_an_unknown_suffix_is_refused_with_what_would_do() -> None:
