@@ -149,7 +149,7 @@ def test_a_scaffold_runs_and_draws(world) -> None:
         "probes.llc.burn_in": 2, "probes.llc.minibatch": 8,
     }  # fmt: skip
     sets = [part for name, value in small.items() for part in ("--set", f"{name}={value}")]
-    done = world.run_cli("run", "-n", "1", "first.toml", *sets)
+    done = world.cli("run", "-n", "1", "first.toml", *sets)
     assert done.code == 0, done.out + done.err
     for view in ("heatmap.png", "lines.png", "csv.csv"):
         assert (world.artifacts / "first" / view).stat().st_size > 100
