@@ -105,11 +105,13 @@ def test_a_renderer_that_cannot_draw_what_there_is_is_passed_over(world: Any) ->
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_run_ends_at_its_time_limit_with_what_there_is_and_the_next_one_goes_on(
-    world: Any, workers: int
+    world: Any, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    world.edit("probes/fails", "note(f", "import time\n        time.sleep(0.9)\n        note(f")
+    nap = "import os, time\n        time.sleep(float(os.environ.get('NAP', 0)))\n        note(f"
+    world.edit("probes/fails", "note(f", nap)
     text = HEAD.replace("e = [1.0, 2.0]", "") + FAILS.replace("at = 3", "at = 99") + PAGE
     spec = world.spec(text.replace("[1, 2, 3, 4]", f"{list(range(12))}"))
+    monkeypatch.setenv("NAP", "0.9")
     done = world.run_cli("run", spec, "-n", workers, "--time-limit", "4s")
     assert done.code == 3, done.out + done.err
     assert "the time limit of 4 s is reached; run the same command again to go on" in done.err
@@ -118,6 +120,7 @@ def test_a_run_ends_at_its_time_limit_with_what_there_is_and_the_next_one_goes_o
     assert 1 <= held < 12
     assert f"{held} passed" in done.out
     assert world.manifest()["timed_out"] is True
+    monkeypatch.delenv("NAP")
     done = world.run_cli("run", spec, "-n", 2)
     assert done.code == 0
     assert f"{held} cached" in done.out
