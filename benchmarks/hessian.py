@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -30,7 +29,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("curvlinops-for-pytorch", "einops", "einconv", "backpack-for-pytorch", "unfoldNd")
+PACKAGES = (
+    "curvlinops-for-pytorch", "einops", "einconv", "backpack-for-pytorch", "unfoldNd",
+    "linear-operator", "jaxtyping", "wadler-lindig",
+)  # fmt: skip
 OURS = ("ours", "ours, warm", "ours, lobpcg", "pyhessian")
 PEERS = ("eigsh over curvlinops", "eigsh over curvlinops, warm")
 
@@ -56,7 +58,7 @@ class Problem:
         from plugins.models.resnet import Resnet
 
         about = json.loads((folder / "about.json").read_text("utf-8"))
-        module = Resnet(depth=about["depth"], channels=3, outputs=10).build()
+        module = Resnet(depth=about["depth"], channels=3, outputs=about["classes"]).build()
         module.load_state_dict(load_file(folder / "network.safetensors"))
         stored = np.load(folder / "rows.npz")
         x, y, known = (torch.from_numpy(stored[name]) for name in ("x", "y", "known"))
@@ -79,9 +81,13 @@ def prepared(options: argparse.Namespace, folder: Path) -> None:
     from runner.types import Circumstance, Seed
 
     seed, here = Seed(0), Circumstance()
-    data = PhotoPatches(train=2000, test=500).run(seed)
-    sgd = {"momentum": 0.9, "lr": 0.05}
-    first = Supervised(optimizer={"sgd": sgd}, steps=options.steps, batch=64)
+    data = PhotoPatches(bands=3, train=2000, test=500).run(seed)
+    sgd = {"momentum": 0.9, "lr": 0.1}
+    schedule = {"warmup": options.steps // 10, "cosine": {}}
+    first = Supervised(
+        optimizer={"sgd": sgd}, schedule=schedule, steps=options.steps, batch=64,
+        evaluate_every=options.steps,
+    )  # fmt: skip
     trained = first.run(Resnet(depth=options.depth), data, seed, here)
     noisy = Corruption(level=5, only=("train",)).run(data, seed, here)
     more = Supervised(
@@ -95,8 +101,8 @@ def prepared(options: argparse.Namespace, folder: Path) -> None:
     save_file(dict(more.last.weights), folder / "network.safetensors")
     np.savez(folder / "rows.npz", x=x.numpy(), y=y.numpy(), known=known.numpy())
     about = {
-        "depth": options.depth, "pairs": options.pairs, "tolerance": options.tolerance,
-        "parameters": before.size,
+        "depth": options.depth, "classes": data.about["classes"], "parameters": before.size,
+        "pairs": options.pairs, "tolerance": options.tolerance,
         "training": {name: values[-1] for name, values in trained.history.columns.items()},
     }  # fmt: skip
     (folder / "about.json").write_text(json.dumps(about), "utf-8")
@@ -128,8 +134,9 @@ def pyhessian(problem: Problem) -> Found:
     """Return what PyHessian finds on a batch, its graph kept, as its README uses it."""
     import numpy as np
     import torch
-    from pyhessian import hessian as theirs
+    from pyhessian import hessian
 
+    theirs = sys.modules[hessian.__module__]
     count, true = [0], theirs.hessian_vector_product
 
     def counted(*arguments: Any) -> Any:
@@ -138,7 +145,7 @@ def pyhessian(problem: Problem) -> Found:
 
     theirs.hessian_vector_product = counted
     torch.manual_seed(0)
-    search = theirs.hessian(
+    search = hessian(
         problem.module, torch.nn.CrossEntropyLoss(), data=(problem.x, problem.y), cuda=False
     )
     values, vectors = search.eigenvalues(maxIter=100, tol=1e-3, top_n=problem.pairs)
@@ -197,19 +204,23 @@ def compete(name: str, folder: Path) -> dict[str, Any]:
     warnings.simplefilter("ignore")
     problem = Problem.load(folder)
     problem.module(problem.x[:1])
-    before = resident()
+    before = memory("VmRSS")
     start = time.process_time()
     values, vectors, products = CONTESTANTS[name](problem)
     seconds = time.process_time() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    grown = memory("VmHWM") - before
     np.savez(folder / "found.npz", values=values, vectors=vectors)
-    return {"seconds": seconds, "products": products, "memory": peak - before}
+    return {"seconds": seconds, "products": products, "memory": grown}
 
 
-def resident() -> float:
-    """Return the MiB that this process holds in memory."""
-    pages = int(Path("/proc/self/statm").read_text("utf-8").split()[1])
-    return pages * resource.getpagesize() / 2**20
+def memory(name: str) -> float:
+    """Return what this process holds (VmRSS) or held at most (VmHWM), MiB.
+
+    Not by getrusage: its peak begins with that of the process which started this one.
+    """
+    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+    (line,) = [line for line in lines if line.startswith(f"{name}:")]
+    return int(line.split()[1]) / 1024
 
 
 # -- the race --------------------------------------------------------------------------------------

@@ -205,7 +205,7 @@ def test_a_snapshots_files_belong_together(smoke: Path) -> None:
         assert vectors["vectors"].shape[0] == 3
         np.testing.assert_allclose(np.diag(summary["projected"]), vectors["eigenvalues"])
         block = np.load(smoke / f"hessian_matrices/batch_{step}_last_layer.npz")["block"]
-        assert block.shape == (90, 90)  # 8 features and a bias to each of ten classes
+        assert block.shape == (54, 54)  # 8 features and a bias to each of six classes
         np.testing.assert_allclose(block, block.T, atol=1e-4)
 
 
