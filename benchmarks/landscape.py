@@ -8,6 +8,9 @@ are above 1.
 
     python benchmarks/landscape.py                             # ours and the plain loop
     python benchmarks/landscape.py --peers .venv-landscapes    # made there when it is not
+
+With `--whole N` the cases' whole grids are computed by N processes, each some of its columns on one
+thread, and the wall time is told too; the other two are measured by one process once it is done.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ import sysconfig
 import time
 import venv
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +99,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each slow way and round")
     parser.add_argument("--only", nargs="+", default=[""], help="parts of cases' names")
+    parser.add_argument("--whole", type=int, metavar="N", help="whole grids by N processes, once")
     parser.add_argument("--peers", type=Path, help="virtual environment; made when not there")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -104,6 +110,10 @@ def main() -> None:
 
     torch.set_num_threads(1)
     python = installed(options.peers) if options.peers else None
+    if options.whole:
+        for name in (n for n in CASES if any(part in n for part in options.only)):
+            print(whole(name, options, python), flush=True)
+        return
     print(
         "| case | path | ours, ms a point | one forward | loss-landscapes | ratios | largest gap |"
     )
@@ -129,6 +139,40 @@ def row(name: str, options: argparse.Namespace, python: Path | None) -> str:
         f"| {name} | {race.path} | {ours:.4g} | {loop:.4g} | {other:.4g} "
         f"| {loop / ours:.3g}x, {other / ours:.3g}x | {race.gap:.1e} |"
     )
+
+
+def whole(name: str, options: argparse.Namespace, python: Path | None) -> str:
+    """Return what a whole grid took, and what the others take for some of its points."""
+    race, start = Race(*CASES[name][0](), options.points), time.perf_counter()
+    parts = [race.at[k :: options.whole] for k in range(options.whole)]
+    with ProcessPoolExecutor(options.whole, mp_context=get_context("spawn")) as pool:
+        done = list(pool.map(columns, [name] * len(parts), [options.points] * len(parts), parts))
+    wall, spent = time.perf_counter() - start, sum(seconds for seconds, *_ in done)
+    losses: dict[float, Any] = {}
+    for part, (_, found, _) in zip(parts, done, strict=True):
+        losses |= dict(zip(part, found, strict=True))
+    race.losses = [losses[alpha] for alpha in race.at]
+    ours, loop = 1000 * spent / options.points**2, race.loop(options.seconds)
+    other = asked(python, name, options.seconds) if python else float("nan")
+    return (
+        f"{name}: {options.points} x {options.points} points, {done[0][2]}: {wall:.0f} s of wall, "
+        f"{spent:.0f} s of CPU time, {ours:.4g} ms a point; one forward {loop:.4g}, "
+        f"loss-landscapes {other:.4g}: {loop / ours:.3g}x, {other / ours:.3g}x; "
+        f"largest gap {race.gap:.1e}"
+    )
+
+
+def columns(name: str, side: int, alphas: list[float]) -> tuple[float, list[list[float]], str]:
+    """Return CPU seconds, the losses at some alphas and all betas, and the way they were found."""
+    import torch
+
+    torch.set_num_threads(1)
+    from plugins.maths.landscape.landscapes import surface
+
+    race = Race(*CASES[name][0](), side)
+    start = time.process_time()
+    found = surface(race.plane, race.x, race.y, alphas, race.at)
+    return time.process_time() - start, found.losses.tolist(), found.path
 
 
 class Race:
@@ -176,7 +220,7 @@ class Race:
                     value.copy_(self.network.weights[name])
                     value.add_(first, alpha=self.at[i]).add_(second, alpha=self.at[j])
                 loss = F.cross_entropy(self.module(self.x), self.y).item()
-                gap = abs(loss - float(self.losses[i, j])) / max(1.0, abs(loss))
+                gap = abs(loss - float(self.losses[i][j])) / max(1.0, abs(loss))
                 self.gap = max(self.gap, gap)
                 done += 1
             return 1000 * (time.process_time() - start) / done

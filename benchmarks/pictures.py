@@ -2,10 +2,12 @@
 
 The tables come from two made-up results files, read before the clock starts: what is timed is
 `runner run` of the pictures alone, its start included. CPU seconds are those of all processes;
-memory is the largest sum of resident sizes of the tree, shared pages counted in each.
+memory is the largest sum of resident sizes of the tree, shared pages counted in each. The last row
+is a script as one writes it by hand: pyplot draws the same curves, bands and titles of the same
+files in a loop, at the same size and sharpness, one process, its start included.
 
     python benchmarks/pictures.py                          # 2 scenarios x 5 betas x 100 epochs
-    python benchmarks/pictures.py --epochs 10 --workers 1 2
+    python benchmarks/pictures.py --epochs 10 --workers 1 2 --script 50
 """
 
 from __future__ import annotations
@@ -90,8 +92,13 @@ def made_up(folder: Path, epochs: int) -> None:
 
 def run(folder: Path, step: str, workers: int, artifacts: str) -> dict[str, float]:
     """Run one step of the spec; return wall seconds, CPU seconds and the largest memory, MiB."""
-    command = [sys.executable, "-m", "runner", "run", f"pictures.toml::{step}", "-q",
-               "-n", str(workers), "--artifacts", artifacts]  # fmt: skip
+    return timed(folder, "-m", "runner", "run", f"pictures.toml::{step}", "-q",
+                 "-n", str(workers), "--artifacts", artifacts)  # fmt: skip
+
+
+def timed(folder: Path, *arguments: str) -> dict[str, float]:
+    """Run Python; return wall seconds, CPU seconds and the largest memory, MiB."""
+    command = [sys.executable, *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     before, start = os.times(), time.perf_counter()
     with subprocess.Popen(command, cwd=folder, env=environment) as process:
@@ -105,6 +112,62 @@ def run(folder: Path, step: str, workers: int, artifacts: str) -> dict[str, floa
         "wall": time.perf_counter() - start, "cpu": cpu - before.children_system,
         "memory": memory.most / 2**20,
     }  # fmt: skip
+
+
+def script(folder: Path, pictures: int) -> None:
+    """Draw some pictures with pyplot alone, in a plain loop over the two files."""
+    import pickle
+
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    import numpy as np
+    from matplotlib import pyplot as plt
+
+    base = pickle.loads((folder / "results_base.pkl").read_bytes())  # our own
+    tuned = pickle.loads((folder / "results_finetune.pkl").read_bytes())
+    (folder / "script").mkdir()
+    epochs = list(tuned[BETAS[0]][SEEDS[0]][next(iter(SCENARIOS))])
+    cells = [(b, name, e) for e in epochs for b in BETAS for name in SCENARIOS]
+    x, y = base["x_test"], base["y_test"]
+    for beta, name, epoch in cells[:pictures]:
+        seeds = [tuned[beta][seed][name][epoch] for seed in SEEDS]
+        before = [base["results_base"][beta][seed][10_000] for seed in SEEDS]
+        was = np.mean([one["y_pred_test_base"] for one in before], 0)
+        figure, (left, middle, right) = plt.subplots(1, 3, figsize=(7, 2.8))
+        left.plot(x, y, "k", x, was, "g")
+        now = np.array([one["y_pred_test_ft"] for one in seeds])
+        banded(left, x, now, "r")
+        left.scatter(x, y, 2, "grey")
+        left.scatter(seeds[0]["x_train_ft_scatter"], seeds[0]["y_train_ft_scatter"], 20, "b")
+        left.set_title(f"Fitted Function\n(Train: 17+{len(SCENARIOS[name])}, Test: {len(x)})")
+        banded(middle, x, now - was, "b", marker=".")
+        distortion = np.mean([one["y_distortion_rms"] for one in seeds])
+        middle.set_title(f"Finetuning Impact\n(Avg. y_distortion_rms: {distortion:.4f})")
+        order = np.arange(len(base["true_coef"]))
+        right.plot(order, np.abs(base["true_coef"]), "k.-")
+        right.plot(order, np.mean([np.abs(one["pred_coef_base"]) for one in before], 0), "g.-")
+        banded(right, order, np.abs([one["pred_coef_ft"] for one in seeds]), "r", marker=".")
+        right.set(yscale="log", ylim=(1e-10, 10))
+        error = np.mean([one["spectrum_error_ft"] for one in seeds])
+        right.set_title(f"Spectrum Comparison\n(Avg. spectrum_error_ft: {error:.4f})")
+        for axes, label in ((left, "y"), (middle, "change"), (right, "|c_k|")):
+            axes.set(xlabel="x", ylabel=label)
+        left.legend(["truth", "before", "fine-tuned"])
+        figure.suptitle(f"{name}, beta = {beta}, epoch {epoch}")
+        figure.tight_layout()
+        figure.savefig(folder / "script" / f"{name}_{beta}_{epoch}.png", dpi=200)
+        plt.close(figure)
+
+
+def banded(axes: Any, x: Any, values: Any, colour: str, **look: Any) -> None:
+    """Draw the mean over seeds and one standard deviation around it."""
+    mean, std = values.mean(0), values.std(0, ddof=1)
+    axes.plot(x, mean, color=colour, **look)
+    low = mean - std
+    if (mean > 0).all():  # as for a log axis: a band that reaches zero ends above it
+        low = low.clip(mean.min() / 10)
+    axes.fill_between(x, low, mean + std, color=colour, alpha=0.2)
 
 
 class Memory:
@@ -145,7 +208,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=100, help="pictures are 10 times as many")
     parser.add_argument("--workers", type=int, nargs="+", default=[2])
     parser.add_argument("--folder", type=Path, help="where to work; else a temporary one")
+    parser.add_argument("--script", type=int, default=100, help="pictures by hand; 0: none")
+    parser.add_argument("--draw", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.draw:
+        script(options.draw, options.script)
+        return
     pictures = len(BETAS) * len(SCENARIOS) * options.epochs
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
@@ -161,11 +229,19 @@ def main() -> None:
             drawn = len(list((folder / artifacts).rglob("epoch_*.png")))
             if drawn != pictures:
                 raise SystemExit(f"{drawn} pictures instead of {pictures}")
-            print(
-                f"| {workers} | {pictures} | {cost['wall']:.1f} | {pictures / cost['wall']:.1f} "
-                f"| {cost['cpu']:.1f} | {cost['cpu'] / pictures:.3f} | {cost['memory']:.0f} |",
-                flush=True,
-            )
+            print(row(str(workers), pictures, cost), flush=True)
+        if options.script:
+            count = min(options.script, pictures)
+            arguments = ("--draw", str(folder), "--script", str(count))
+            print(row("a script", count, timed(folder, str(Path(__file__).resolve()), *arguments)))
+
+
+def row(name: str, pictures: int, cost: dict[str, float]) -> str:
+    """Return a line of the table."""
+    return (
+        f"| {name} | {pictures} | {cost['wall']:.1f} | {pictures / cost['wall']:.1f} "
+        f"| {cost['cpu']:.1f} | {cost['cpu'] / pictures:.3f} | {cost['memory']:.0f} |"
+    )
 
 
 if __name__ == "__main__":
