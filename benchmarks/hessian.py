@@ -3,9 +3,9 @@
 Same network, rows and wanted residual, one thread. A ResNet20 is trained on photo_patches, then a
 few steps on the same patches with noise: the pairs before those steps are what a warm start knows.
 Each contestant has a process of its own, in turn in each round; CPU time is that of the search,
-set-up of its operator included, memory what the process grew by at its peak. Residuals
+set-up of its operator included, imports not; memory what the process grew by at its peak. Residuals
 |H v - value v| / |value| are computed here for all, by products of our own on the network as
-it is (batch norm not folded).
+it is (batch norm not folded), in double precision.
 
     python benchmarks/hessian.py                           # ours
     python benchmarks/hessian.py --peers .venv-hessian     # made there when it is not
@@ -14,6 +14,7 @@ it is (batch norm not folded).
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import statistics
@@ -34,6 +35,9 @@ PACKAGES = (
     "linear-operator", "jaxtyping", "wadler-lindig",
 )  # fmt: skip
 OURS = ("ours", "ours, warm", "ours, lobpcg", "pyhessian")
+# Rounding turns a ReLU here and there whose input is next to zero, and with it the Hessian in single
+# precision itself: one of 4e5 at 16 rows moved products by 6e-4.
+SLACK = 1.1
 PEERS = ("eigsh over curvlinops", "eigsh over curvlinops, warm")
 
 
@@ -183,6 +187,7 @@ def eigsh(problem: Problem, warm: bool) -> Found:
     return values, vectors.T, count[0]
 
 
+NEEDED = {"ours": "plugins.maths.curvature.lobpcg", "pyhessian": "pyhessian", "eigsh": "curvlinops"}
 CONTESTANTS: dict[str, Callable[[Problem], Found]] = {
     "ours": lambda problem: ours(problem, "lanczos", warm=False),
     "ours, warm": lambda problem: ours(problem, "lanczos", warm=True),
@@ -202,6 +207,8 @@ def compete(name: str, folder: Path) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
+    for module in (NEEDED[name.split(",")[0].split()[0]], "scipy.sparse.linalg"):
+        importlib.import_module(module)
     problem = Problem.load(folder)
     problem.module(problem.x[:1])
     before = memory("VmRSS")
@@ -233,7 +240,7 @@ class Judge:
         from plugins.maths.curvature.operators import Curvature
 
         self.folder, self.problem = folder, Problem.load(folder)
-        args = (self.problem.module, self.problem.x, self.problem.y)
+        args = (self.problem.module.double(), self.problem.x.double(), self.problem.y)
         self.operator = Curvature(*args, fold=False)
 
     def __call__(self) -> dict[str, Any]:
@@ -242,16 +249,16 @@ class Judge:
         import torch
 
         stored = np.load(self.folder / "found.npz")
-        vectors = torch.from_numpy(stored["vectors"]).float()
+        vectors = torch.from_numpy(stored["vectors"]).double()
         vectors = vectors / vectors.norm(dim=1, keepdim=True)
         images = self.operator(vectors)
         values = (images * vectors).sum(1)
         left = (images - values[:, None] * vectors).norm(dim=1) / values.abs()
         order = values.abs().argsort(descending=True)
-        off = (vectors @ vectors.T - torch.eye(len(vectors))).abs().max()
+        off = (vectors @ vectors.T - torch.eye(len(vectors)).double()).abs().max()
         return {
             "worst": float(left.max()),
-            "good": int((left <= 1.001 * self.problem.tolerance).sum()),
+            "good": int((left <= SLACK * self.problem.tolerance).sum()),
             "off": float(off),
             "values": values[order].tolist(),
         }

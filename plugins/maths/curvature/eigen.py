@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from plugins.maths.curvature.lanczos import lanczos
 from plugins.maths.curvature.lobpcg import lobpcg
 from plugins.maths.curvature.operators import Curvature
-from plugins.maths.curvature.pairs import Pairs, Watch, Wish
+from plugins.maths.curvature.pairs import Pairs, Watch, Wish, product
 from plugins.maths.curvature.power import power_iteration
 from plugins.maths.curvature.snapshots import Snapshot, snapshots, walk
 from plugins.maths.training import resume
@@ -110,7 +110,7 @@ def _pairs(
 def _found(snapshot: Snapshot, pairs: Pairs, curvature: Curvature, warm: bool) -> Found:
     gradient = curvature.gradient
     norm = float(gradient.double().norm())
-    along = (pairs.vectors @ gradient).double().cpu()
+    along = product(pairs.vectors, gradient[None])[:, 0]
     own = {field.name: getattr(pairs, field.name) for field in fields(pairs)}
     there = {n: v.cpu() if isinstance(v, Tensor) else v for n, v in own.items()}
     shares = (along / norm).square() if norm else torch.zeros_like(along)

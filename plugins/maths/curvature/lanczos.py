@@ -18,6 +18,7 @@ from plugins.maths.curvature.pairs import (
     Wish,
     chosen,
     drawn,
+    product,
 )
 from runner.types import print_nothing
 
@@ -48,10 +49,10 @@ class Basis:
         """Take in a unit vector orthogonal to the basis, and multiply it."""
         at, image = self.length, self.operator(vector)
         self.vectors[at], self.images[at], self.length = vector, image, at + 1
-        along = self.held @ image
-        self.projected[at, : at + 1] = self.projected[: at + 1, at] = along.double().cpu()
+        along = product(self.held, image[None])[:, 0]
+        self.projected[at, : at + 1] = self.projected[: at + 1, at] = along
         self.scale = max(self.scale, float(image.norm()))
-        self.left = self.outside(image - along @ self.held)
+        self.left = self.outside(image - along.to(image) @ self.held)
         self.alpha.append(float(along[at]))
         self.beta.append(float(self.left.norm()))
 

@@ -177,3 +177,24 @@ def test_more_pairs_than_there_are_is_told_of(as_operator, pairs: int, most: int
 def test_which_pairs_are_wanted(which: str, number: int, wanted: list[float]) -> None:
     values = torch.tensor([-5.0, -1.0, 2.0, 3.0, 4.0])
     assert values[chosen(values, which, number)].tolist() == wanted
+
+
+def test_values_of_long_vectors_in_single_precision_are_rayleigh_quotients() -> None:
+    """BUG: sums over all parameters in single precision lost all but three digits of values."""
+    values = torch.linspace(-0.5, 1.0, 200_000)
+    values[[5, 70_000, 150_000]] = torch.tensor([300.0, -150.0, 80.0])
+
+    class Diagonal:
+        size, dtype, device, products = len(values), values.dtype, values.device, 0
+
+        def __call__(self, vectors: torch.Tensor) -> torch.Tensor:
+            self.products += 1
+            return values * vectors
+
+    found = lanczos(Diagonal(), Wish(3, tolerance=1e-2), generator())
+    assert found.converged.all()
+    vectors = found.vectors.double()
+    quotients = (vectors.square() * values.double()).sum(1) / vectors.square().sum(1)
+    torch.testing.assert_close(found.values, quotients, rtol=1e-6, atol=0)
+    lengths = vectors.square().sum(1)
+    torch.testing.assert_close(lengths, torch.ones(3).double(), rtol=0, atol=1e-6)
