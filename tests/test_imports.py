@@ -96,6 +96,7 @@ def test_a_good_spec_does_not_load_the_parser_that_places_errors(world) -> None:
     assert done.stdout.splitlines()[-1] == "LOADED"
 
 
+@pytest.mark.slow
 def test_a_process_that_has_used_torchs_compiler_ends_without_a_word() -> None:
     code = "import torch._dynamo\n" + CODE.format(heavy=())  # as an optimizer's first step does
     done = subprocess.run(

@@ -297,6 +297,7 @@ def test_a_run_broken_off_where_it_was_to_stop_early_stops_there(tmp_path, monke
     same(train(trainer, here=here), train(trainer))
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_to_the_same_bits(tmp_path):
     script = tmp_path / "killed.py"
     script.write_text(
