@@ -35,8 +35,8 @@ PACKAGES = (
     "linear-operator", "jaxtyping", "wadler-lindig",
 )  # fmt: skip
 OURS = ("ours", "ours, warm", "ours, lobpcg", "pyhessian")
-# Rounding turns a ReLU here and there whose input is next to zero, and with it the Hessian in single
-# precision itself: one of 4e5 at 16 rows moved products by 6e-4.
+# Rounding turns a ReLU here and there whose input is next to zero, and with it the Hessian itself:
+# one unit at 16 rows moved products by 6e-4.
 SLACK = 1.1
 PEERS = ("eigsh over curvlinops", "eigsh over curvlinops, warm")
 
@@ -207,7 +207,8 @@ def compete(name: str, folder: Path) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    for module in (NEEDED[name.split(",")[0].split()[0]], "scipy.sparse.linalg"):
+    own = next(module for start, module in NEEDED.items() if name.startswith(start))
+    for module in (own, "scipy.sparse.linalg"):
         importlib.import_module(module)
     problem = Problem.load(folder)
     problem.module(problem.x[:1])
