@@ -192,6 +192,16 @@ def judge(spec: Spec, bound: Bound, reading: Reading, problems: Problems) -> Non
     make(bound, raw, reading, problems, {inner[0] for inner in bound.unread})
 
 
+def names_in_paths(bound: Bound) -> set[str]:
+    """Return the names in the holes of paths of files that a step reads: it varies over those."""
+    found = set()
+    for name, mark in marked_fields(bound.cls)[0].items():
+        text = bound.parameters.get(name)
+        if mark.variables and isinstance(text, str):
+            found |= {match[1] for match in _IN_PATH.finditer(text)}
+    return found
+
+
 def _fill_holes(text: str, here: Mapping[str, Label], pattern: re.Pattern[str]) -> str:
     """Return text with `{axis}` and `{axis:.2f}` filled in; `{{` and `}}` stand for braces.
 

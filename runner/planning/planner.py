@@ -11,7 +11,7 @@ from typing import Any
 from runner.errors import listed, near
 from runner.language.spec import AxisUse, Problems, Reference, Spec, axis_use, resolved_names
 from runner.planning.bind import Bound, bind, is_renderer
-from runner.planning.cells import Binders, Makers, judge
+from runner.planning.cells import Binders, Makers, judge, names_in_paths
 from runner.planning.identity import assign
 from runner.planning.kinds import Kinds
 from runner.planning.making import Reading
@@ -135,7 +135,9 @@ class _Planner:
         return self.problems.count == before
 
     def _own_axes(self, bound: Bound) -> set[str]:
-        own = {use.name for use in bound.uses.values()}
+        own = names_in_paths(bound) & set(self.spec.axes)
+        self.spec.used_names.update(own)
+        own |= {use.name for use in bound.uses.values()}
         if isinstance(bound.seed, AxisUse):
             own.add(bound.seed.name)
         for filled in bound.ports.values():

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import pickle
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,3 +91,46 @@ def test_every_scenario_starts_from_the_baseline(paper: Any) -> None:
         source = node.ports["model"].node
         assert source.label.startswith("baseline[")
         assert node.ports["model"].checkpoint == "last"
+
+
+def documented(world: Any, number: int) -> Path:
+    """Write a text of the study's page, as it stands, into a folder beside `specs`."""
+    shutil.copytree(ROOT / "specs" / "parts", world.folder / "specs" / "parts")
+    page = (ROOT / "docs" / "outlier_finetune.md").read_text("utf-8")
+    spec = world.folder / "mine" / "study.toml"
+    spec.parent.mkdir()
+    spec.write_text(re.findall(r"```toml\n(.*?)```", page, re.DOTALL)[number], "utf-8")
+    return spec
+
+
+def test_existing_baselines_are_fine_tuned_by_the_text_of_the_page(world: Any) -> None:
+    """S0.3."""
+    spec, x = documented(world, 0), np.linspace(-6.0, 6.0, 17)
+    base = spec.parent / "figures" / "beta_base"
+    (base / "models").mkdir(parents=True)
+    points = {"x_train": x, "y_train": np.sin(x), "x_test": x / 2, "y_test": np.sin(x / 2)}
+    (base / "results_base.pkl").write_bytes(pickle.dumps(points))
+    outcome = world.cli("validate", spec)
+    assert outcome.code == 2
+    assert 'no such file "figures/beta_base/models/model_beta_1.0_seed_100' in outcome.err
+    for beta, seed in itertools.product((1.0, 16.0), (100, 200)):
+        net = torch.nn.Sequential(
+            torch.nn.Linear(1, 100), torch.nn.Softplus(), torch.nn.Linear(100, 1)
+        )
+        weights = {f"net.{name}": value for name, value in net.state_dict().items()}
+        torch.save(weights, base / "models" / f"model_beta_{beta}_seed_{seed}_epoch_10000.pth")
+    outcome = world.cli("run", f"{spec}::metrics", "-n", 1, "--profile", "smoke")
+    assert outcome.code == 0, outcome.out + outcome.err
+    table = pd.read_csv(next(world.artifacts.rglob("metrics.csv")))
+    assert table.groupby(["scenario", "beta", "seed"]).size().tolist() == 8 * [2]
+    assert table["test_rms_base"].nunique() == 4  # each file's own weights
+
+
+def test_the_page_draws_pictures_from_the_two_pickles(world: Any) -> None:
+    """S0.15: what it draws is tested beside `fit_results`."""
+    spec = documented(world, 1)
+    (spec.parent / "beta_base").mkdir()
+    for name in ("beta_base/results_base.pkl", "results_finetune.pkl"):
+        (spec.parent / name).write_bytes(pickle.dumps({}))
+    outcome = world.cli("validate", spec)
+    assert (outcome.code, outcome.err) == (0, "")

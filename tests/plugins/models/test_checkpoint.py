@@ -1,5 +1,6 @@
 """Weights that go out to a file and come back in; files that hold more than weights are refused."""
 
+import itertools
 import os
 import pickle
 from pathlib import Path
@@ -147,6 +148,16 @@ def test_a_file_name_may_have_holes_and_a_missing_file_is_told(shared_world: Any
     (shared_world.folder / "model_beta_2.0.pth").unlink()
     with pytest.raises(RunnerError, match=r'no such file "model_beta_2\.0\.pth"'):
         shared_world.plan(HOLES)
+
+
+def test_a_step_varies_over_an_axis_that_only_a_file_name_names(shared_world: Any) -> None:
+    """S0.3: files for each beta and seed, and no other parameter has a seed."""
+    for beta, seed in itertools.product(("1.0", "2.0"), (7, 8)):
+        written(shared_world.folder, f"model_beta_{beta}_seed_{seed}.pth", buffers=False)
+    text = HOLES.replace("2.0]", "2.0]\n    axes.seed = [7, 8]").replace(".1f}", ".1f}_seed_{seed}")
+    plan = shared_world.plan(text)
+    names = [node.plugin.file.path.name for node in plan.steps["base"].nodes.values()]
+    assert names == [f"model_beta_{b}_seed_{s}.pth" for b in ("1.0", "2.0") for s in (7, 8)]
 
 
 def test_an_environment_variable_beside_a_hole_is_no_hole(

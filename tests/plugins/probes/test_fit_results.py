@@ -35,12 +35,13 @@ def exported(folder: Path, fit: Fit, betas: tuple[float, ...] = (2.0,)) -> None:
     """Write both files as the study's own renderers do."""
     import tomllib
 
-    spec = tomllib.loads((ROOT / "specs" / "outlier_finetune.toml").read_text("utf-8"))
+    files = {"results_base": "outlier_finetune.toml",
+             "results_finetune": "parts/_outlier_tuning.toml"}  # fmt: skip
     parts = (fit.metrics, fit.curves, fit.spectrum)
     cells = [CELL | {"beta": beta, "seed": seed} for beta in betas for seed in (100, 200)]
     tables = [Table.of(pd.concat([part.frame.assign(**cell) for cell in cells])) for part in parts]
-    for name in ("results_base", "results_finetune"):
-        wish = spec["renderers"][name]
+    for name, file in files.items():
+        wish = tomllib.loads((ROOT / "specs" / file).read_text("utf-8"))["renderers"][name]
         given = {k: v for k, v in wish.items() if k in Nested.model_fields}
         plugin = Nested.model_validate_json(json.dumps(given), strict=True)
         path = folder / Path(plugin.path).name
