@@ -83,7 +83,7 @@ def patches(count: int) -> Any:
     from plugins.maths.images.pixels import bytes_of, scales
     from runner.types import Seed
 
-    data = PhotoPatches(train=1, test=count).run(Seed(0))
+    data = PhotoPatches(bands=5, train=1, test=count).run(Seed(0))
     return bytes_of(data["test"]["x"], *scales(data.about))
 
 

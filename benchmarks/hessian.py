@@ -85,7 +85,7 @@ def prepared(options: argparse.Namespace, folder: Path) -> None:
     from runner.types import Circumstance, Seed
 
     seed, here = Seed(0), Circumstance()
-    data = PhotoPatches(bands=3, train=2000, test=500).run(seed)
+    data = PhotoPatches(train=2000, test=500).run(seed)
     sgd = {"momentum": 0.9, "lr": 0.1}
     schedule = {"warmup": options.steps // 10, "cosine": {}}
     first = Supervised(

@@ -11,7 +11,7 @@ from runner.types import Array, Dataset, Seed
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    return PhotoPatches(train=600, test=200).run(Seed(0))
+    return PhotoPatches(bands=5, train=600, test=200).run(Seed(0))
 
 
 def places(patches: Array, photograph: str) -> list[tuple[int, int]]:
@@ -57,12 +57,12 @@ def test_it_says_what_it_is(data: Dataset) -> None:
 
 
 def test_a_seed_fixes_the_patches_and_one_split_leaves_the_other(data: Dataset) -> None:
-    again = PhotoPatches(train=600, test=200).run(Seed(0))
+    again = PhotoPatches(bands=5, train=600, test=200).run(Seed(0))
     np.testing.assert_array_equal(again["train"]["x"], data["train"]["x"])
-    other = PhotoPatches(train=300, test=200).run(Seed(0))
+    other = PhotoPatches(bands=5, train=300, test=200).run(Seed(0))
     np.testing.assert_array_equal(other["test"]["x"], data["test"]["x"])
     assert not np.array_equal(
-        PhotoPatches(train=600, test=200).run(Seed(1))["train"]["x"], data["train"]["x"]
+        PhotoPatches(bands=5, train=600, test=200).run(Seed(1))["train"]["x"], data["train"]["x"]
     )
 
 

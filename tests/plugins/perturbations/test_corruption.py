@@ -20,7 +20,7 @@ ALL = list(itertools.product(KINDS, range(1, 6)))
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    return PhotoPatches(train=10, test=100).run(Seed(0))
+    return PhotoPatches(bands=5, train=10, test=100).run(Seed(0))
 
 
 @pytest.fixture(scope="module")
