@@ -55,7 +55,7 @@ class SpectraHdf5(Data):
     )
 
     def run(self) -> Dataset:
-        from plugins.maths.spectra.layouts import read_file
+        from plugins.maths.spectra.layouts import named, read_file
         from plugins.maths.spectra.mask import quiet_pixels
 
         files = {name: getattr(self, name).path for name in self.splits}
@@ -67,7 +67,7 @@ class SpectraHdf5(Data):
         for name, file in found.items():
             if file.wave.shape != wave.shape or abs(file.wave - wave).max() > 1e-3:
                 raise RunnerError(
-                    f"{files[name].name} has other wavelengths than {files['train'].name}: the "
+                    f"{named(files[name])} has other wavelengths than {named(files['train'])}: the "
                     "splits need one grid"
                 )
         pixels = quiet_pixels(found["train"].error, self.keep)
@@ -76,7 +76,7 @@ class SpectraHdf5(Data):
             for name, file in found.items()
         }
         about = {
-            "name": "spectra", "source": ", ".join(path.name for path in files.values()),
+            "name": "spectra", "source": ", ".join(named(path) for path in files.values()),
             "labels": list(self.labels), "pixels": len(wave), "kept": len(pixels),
             "wave": [round(float(w), 3) for w in wave[pixels]],
         }  # fmt: skip

@@ -20,14 +20,14 @@ Layer = Literal["enc_pre_latent", "enc_last"]
 
 
 class EncoderHead(Model):
-    """Put a head on a layer of a trained `blindspot_unet1d`; its encoder is frozen or trained on.
+    """Put a head on a layer of a trained denoiser; its encoder is frozen or trained on.
 
     Maps spectra x (B, 2, L) to (B, outputs). Frozen, the encoder's weights get no gradient and its
     batch norms stay in evaluation mode, so that weights and buffers stay as they are. Otherwise the
     encoder is trained with the head; the decoder, which the features do not depend on, never is.
 
-    Reads:  model, a network of `blindspot_unet1d`; data.about `kept` where pixels are open. The
-            head is drawn from the seed.
+    Reads:  model, a network of `blindspot_unet1d`, or the one in a `labelled_denoiser`; data.about
+            `kept` where pixels are open. The head is drawn from the seed.
     Raises: RunnerError when the network is another one or its features are too short to be pooled.
     Source: none.
     """
@@ -48,8 +48,13 @@ class EncoderHead(Model):
         self, model: Network, seed: Seed, data: Dataset | None = None
     ) -> Network:
         from plugins.models.blindspot_unet1d import BlindspotUnet1d
+        from plugins.models.labelled_denoiser import LabelledDenoiser
 
-        given = model.architecture
+        given, weights = model.architecture, model.weights
+        if isinstance(given, LabelledDenoiser):
+            own = {k: v for k, v in weights.items() if k.startswith("encoder.")}
+            given = BlindspotUnet1d(shape=given.shape)
+            weights = {name.removeprefix("encoder."): value for name, value in own.items()}
         if not isinstance(given, BlindspotUnet1d):
             raise RunnerError(
                 f"encoder_head takes a network of blindspot_unet1d, not of {type(given).__name__}"
@@ -57,7 +62,7 @@ class EncoderHead(Model):
         design = self if data is None else read_off(self, data, pixels="kept")
         design = design.model_copy(update={"encoder": given.shape})
         fresh = design.initialise(seed)
-        encoder = {f"encoder.{name}": value.clone() for name, value in model.weights.items()}
+        encoder = {f"encoder.{name}": value.clone() for name, value in weights.items()}
         return Network(design, {**fresh.weights, **encoder})
 
     def build(self) -> Module:

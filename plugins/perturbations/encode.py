@@ -15,9 +15,10 @@ from runner.types import Circumstance, Dataset, Network, Seed
 class Encode(Perturbation):
     """Compute layers of an encoder for every spectrum, with one noise for each.
 
-    The network is a `blindspot_unet1d`, or an `encoder_head` whose encoder is then used. It runs in
-    evaluation mode. Row i's noise depends on the seed, the split and i alone, so that
-    heads and probes on the features see the same noise, and networks are compared under it.
+    The network is a `blindspot_unet1d`, or an `encoder_head` or `labelled_denoiser`, whose encoder
+    is then used. It runs in evaluation mode. Row i's noise depends on the seed, the split and i
+    alone, so that heads and probes on the features see the same noise, and networks are compared
+    under it.
 
     Reads:  data: flux and error (N, L) of every split, from disk in pieces where they lie there;
             the labels that its `about` names.

@@ -24,12 +24,13 @@ class Regression:
 class Ridge(Probe):
     """Fit a linear map with an L2 penalty on the training split, and predict all splits.
 
-    Features are standardised by the training split; inputs of any shape are flattened. Each target
-    has its own map.
+    Features are standardised by the training split; one whose deviation there is no more than
+    rounding is left out, for standardised it would be noise. Inputs of any shape are flattened, the
+    fit is in double precision, and each target has its own map.
 
     Reads:  data: x (N, ...) and y (N,) or (N, T) of every split; about targets, and their scaling.
             Deterministic: takes no seed.
-    Raises: RunnerError when there is no split `train`, or a split lacks x or y.
+    Raises: RunnerError when there is no split `train`, a split lacks x or y, or no feature varies.
     Source: Hoerl and Kennard 1970; scikit-learn's StandardScaler and Ridge.
     """
 
@@ -56,7 +57,7 @@ class Ridge(Probe):
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        from plugins.maths.spectra.regression import Predicted, tables, unscaled
+        from plugins.maths.spectra.regression import Predicted, tables, unscaled, varying
 
         if "train" not in data.splits:
             raise RunnerError(f"ridge: the data has no split 'train', only {listed(data.splits)}")
@@ -64,7 +65,12 @@ class Ridge(Probe):
             if missing := {"x", "y"} - set(split):
                 raise RunnerError(f"ridge: split {name!r} has no {min(missing)!r}: {listed(split)}")
         rows = {name: np.asarray(split["x"]) for name, split in data.splits.items()}
-        rows = {name: x.reshape(len(x), -1) for name, x in rows.items()}
+        if self.standardise:
+            kept = varying(rows["train"].reshape(len(rows["train"]), -1))
+            if not kept.any():
+                raise RunnerError("ridge: no feature varies over the split 'train'")
+            rows = {name: x.reshape(len(x), -1)[:, kept] for name, x in rows.items()}
+        rows = {name: x.reshape(len(x), -1).astype(np.float64) for name, x in rows.items()}
         true = {name: unscaled(split["y"], data.about) for name, split in data.splits.items()}
         scaler = [StandardScaler()] if self.standardise else []
         fitted = make_pipeline(*scaler, Model(alpha=self.alpha)).fit(rows["train"], true["train"])

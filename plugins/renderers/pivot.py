@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 
 class Pivot(Renderer):
-    """Write one row for each combination of `rows`, one column for each value of `across`.
+    """Write one row for each combination of `rows`, and its measures or methods as columns.
 
-    Rows of the table that share a place (seeds, folds) are averaged; their sample standard
-    deviation stands beside the mean. A place without any is "-". `.md` and `.tex` are rounded;
-    `.csv` has mean, deviation and number of each place to the bit.
+    Columns are those of `values`, or one value at each value of `across`. Rows of the table that
+    share a place (seeds, folds) are averaged; their sample standard deviation stands beside the
+    mean. A place without any is "-". `.md` and `.tex` are rounded; `.csv` has mean, deviation and
+    number of each place to the bit.
 
-    Reads:  table: the columns of rows, across and value.
+    Reads:  table: the columns of rows, across and values.
     Raises: ValueError for a missing column, no rows, or a value that is not finite.
     Source: none.
     """
@@ -30,8 +31,10 @@ class Pivot(Renderer):
     writes: ClassVar[tuple[str, ...]] = (".md", ".csv", ".tex")
 
     rows: tuple[Column, ...] = Field(min_length=1, description="columns that name a row")
-    across: Column | None = Field(None, description="column whose values become columns")
-    value: Column = Field(description="what is told")
+    across: Column | None = Field(
+        None, description="column whose values become columns, of a single one of `values`"
+    )
+    values: tuple[Column, ...] = Field(min_length=1, description="columns that are told")
     digits: int = Field(4, ge=0, le=12, description="digits after the point")
     names: dict[str, str] = Field({}, description="column or value -> what is printed")
     compare: tuple[str, str] | None = Field(
@@ -43,6 +46,8 @@ class Pivot(Renderer):
     def check_parameters(self) -> str | None:
         if self.compare and not self.across:
             return "compare needs across, whose values it compares"
+        if self.across and len(self.values) > 1:
+            return f"across tells a single value, not {list(self.values)}; make a table of each"
         return None
 
     def run(self, table: Table) -> Files:
@@ -59,18 +64,22 @@ class _Grid:
     def __init__(self, wish: Pivot, frame: pd.DataFrame) -> None:
         import numpy as np
 
-        check_columns(frame, across=wish.across, value=wish.value)
-        for name in wish.rows:
-            check_columns(frame, rows=name)
+        check_columns(frame, across=wish.across)
+        for kind, names in (("rows", wish.rows), ("values", wish.values)):
+            for name in names:
+                check_columns(frame, **{kind: name})
         if frame.empty:
             raise ValueError("the table has no rows: there is nothing to tell")
-        if not np.isfinite(frame[wish.value].to_numpy(np.float64)).all():
-            raise ValueError(f"value = {wish.value!r}: some values are not finite")
+        for name in wish.values:
+            if not np.isfinite(frame[name].to_numpy(np.float64)).all():
+                raise ValueError(f"values = {name!r}: some are not finite")
         self.wish = wish
         self.places: dict[tuple[tuple[Any, ...], Any], list[float]] = {}
         for row in frame.to_dict("records"):
-            place = tuple(row[name] for name in wish.rows), row.get(wish.across or "", "")
-            self.places.setdefault(place, []).append(float(row[wish.value]))
+            for name in wish.values:
+                column = row[wish.across] if wish.across else name
+                place = tuple(row[key] for key in wish.rows), column
+                self.places.setdefault(place, []).append(float(row[name]))
         self.rows = list(dict.fromkeys(row for row, _ in self.places))
         self.columns = list(dict.fromkeys(column for _, column in self.places))
         self.most = max(map(len, self.places.values()))
@@ -80,9 +89,8 @@ class _Grid:
 
     def head(self) -> list[str]:
         wish = self.wish
-        columns = [self.named(c) for c in self.columns] if wish.across else [self.named(wish.value)]
         gain = [" over ".join(map(self.named, wish.compare))] if wish.compare else []
-        return [*map(self.named, wish.rows), *columns, *gain]
+        return [*map(self.named, (*wish.rows, *self.columns)), *gain]
 
     def lines(self, plus_minus: str) -> list[list[str]]:
         """Return the rows as texts."""
@@ -134,11 +142,10 @@ class _Grid:
 
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
-        inner = [self.wish.across] if self.wish.across else []
-        writer.writerow([*self.wish.rows, *inner, "mean", "std", "count"])
+        writer.writerow([*self.wish.rows, self.wish.across or "value", "mean", "std", "count"])
         for (row, column), values in self.places.items():
             told = [repr(sum(values) / len(values)), repr(_deviation(values)), len(values)]
-            writer.writerow([*row, *([column] if inner else []), *told])
+            writer.writerow([*row, column, *told])
         return stream.getvalue()
 
 

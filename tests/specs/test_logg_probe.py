@@ -70,6 +70,8 @@ def test_the_paper_size_is_the_published_one(
     plan = planned(tmp_path / "artifacts", "paper")
     unet = first(plan, "unet").shape
     assert (unet.layers, unet.width, unet.kernel) == (9, 48, 25)
+    assert not unet.first_guess
+    assert not first(plan, "head").head.normalise
     denoiser = first(plan, "denoiser")
     assert (denoiser.loss, denoiser.batch, denoiser.optimizer.adam.lr) == ("T1", 128, 5e-4)
     plateau = denoiser.schedule.plateau
@@ -101,6 +103,7 @@ SMALLER = (
     "axes.seed=[0]", "axes.layer=['enc_pre_latent']", "axes.pooling=['segment_mean']",
     "axes.head=['mlp_1']", "axes.fold=[0, 1, 2]", "perturbations.folded.folds=3",
     "models.unet.shape={layers=4, width=4, kernel=5}", "trainers.denoiser.epochs=1",
+    "models.informed.shape={layers=4, width=4, kernel=5}",
     "trainers.head_trained.epochs=1", "trainers.network_trained.epochs=1",
     "data.control.train=600", "data.control.pixels=64",
 )  # fmt: skip
@@ -120,7 +123,8 @@ def test_the_paper_profile_runs_through_on_small_files(
     assert "failed" not in outcome.out.replace("expectation", ""), outcome.out
     views = tmp_path / "a" / "logg_probe"
     for name in (
-        "ridge_table.md", "method_table.md", "training_frozen.png", "predicted_against_true.png",
+        "ridge_table.md", "method_table.md", "comparison_table.md", "encoder_table.md",
+        "training_frozen.png", "predicted_against_true.png",
         "evals/logg_from_encoder_results.csv", "logs/frozen_seed0.csv", "report.md",
         "checkpoints/logg_from_encoder/frozen_seed0_best.safetensors",
     ):  # fmt: skip

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 SLOPE = 0.1  # of the leaky rectifier below zero
+GUESSED = 0.1  # of the last layer's weights where its biases are a first guess
 
 
 class Block(nn.Module):
@@ -77,6 +78,13 @@ class BlindspotUnet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return mean and variance of each pixel given all others."""
+        return self.through(x)[0]
+
+    def through(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return what `forward` gives, and the features of all layers that it passes; see `taps`.
+
+        In evaluation mode they are those of `taps`; in training, batch norms see both directions.
+        """
         x = self._read(x)
         both = torch.cat([x, x.flip(-1)])
         skips = [both]
@@ -85,10 +93,11 @@ class BlindspotUnet(nn.Module):
             found = halved(encoder(found))
             skips.append(found)
         found = self.encoders[-1](found)
+        features = {"enc_pre_latent": skips[-1][: len(x)], "enc_last": found[: len(x)]}
         for join, decoder, skip in zip(self.joins, self.decoders, skips[-2::-1], strict=True):
             found = decoder(join(torch.cat([doubled(found, skip.shape[-1]), skip], 1)))
         ahead, behind = F.pad(found, (1, 0))[..., :-1].chunk(2)  # shifted: pixels before j alone
-        return F.softplus(self.head(torch.cat([ahead, behind.flip(-1)], 1)))
+        return F.softplus(self.head(torch.cat([ahead, behind.flip(-1)], 1))), features
 
     def encode(self, x: Tensor, layer: str) -> Tensor:
         """Return features (B, width, L') of spectra (B, 2, L), read in their own direction.
@@ -124,6 +133,15 @@ class BlindspotUnet(nn.Module):
             raise ValueError(f"this encoder {need}")
         parts = [noisy] if sigma is None else [noisy, sigma]
         return self.encode(torch.cat([p[:, None] if p.ndim == 2 else p for p in parts], 1), layer)
+
+    @torch.no_grad()
+    def guess(self, mean: float, variance: float) -> None:
+        """Let fresh weights give about this mean and variance, whatever they are shown."""
+        last = self.head[-1]
+        scale = last.conv if isinstance(last.norm, nn.Identity) else last.norm
+        scale.weight.mul_(GUESSED)
+        wanted = torch.tensor([mean, variance], dtype=scale.bias.dtype)
+        scale.bias.copy_(wanted.expm1().log())  # softplus follows
 
     def _read(self, x: Tensor) -> Tensor:
         """Return the channels that the network takes: without `sigma` the flux alone."""

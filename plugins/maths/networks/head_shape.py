@@ -47,6 +47,11 @@ class HeadShape(Options):
     kind: Literal["linear", "mlp_1", "mlp_2"] = Field(
         "mlp_1", description="number of hidden layers, each with GELU and dropout"
     )
+    normalise: bool = Field(
+        False,
+        description="pooled features less their mean, over their deviation, by a batch norm "
+        "without weights: where few steps must do",
+    )
     hidden: int = Field(256, ge=1, description="width of a hidden layer")
     dropout: Real = Field(0.1, ge=0, lt=1, description="share of hidden values set to 0 a step")
 

@@ -1,4 +1,4 @@
-"""Heads on an encoder's features, and an encoder with its head. Shapes: B rows, C channels."""
+"""Heads on an encoder's features, and networks with such a head. Shapes: B rows, C channels."""
 
 from __future__ import annotations
 
@@ -70,6 +70,7 @@ class Head(nn.Module):
         self.pool = Pool(pool, channels, positions)
         width = pool.width(channels, positions)
         layers: list[nn.Module] = []
+        self.norm = nn.BatchNorm1d(width, affine=False) if shape.normalise else nn.Identity()
         for _ in range({"linear": 0, "mlp_1": 1, "mlp_2": 2}[shape.kind]):
             layers += [nn.Linear(width, shape.hidden), nn.GELU(), nn.Dropout(shape.dropout)]
             width = shape.hidden
@@ -77,7 +78,7 @@ class Head(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs."""
-        found: Tensor = self.layers(self.pool(x))
+        found: Tensor = self.layers(self.norm(self.pool(x)))
         return found
 
 
@@ -109,3 +110,19 @@ class EncoderHead(nn.Module):
             features = self.encoder.encode(x, self.layer)
         found: Tensor = self.head(features)
         return found
+
+
+class LabelledUnet(nn.Module):
+    """Spectra (B, channels, L) -> mean and variance (B, 2, L), and outputs (B, O) of a head.
+
+    The head reads a layer that the denoiser passes on its way, so that it costs next to nothing.
+    """
+
+    def __init__(self, encoder: BlindspotUnet, head: Head, layer: str) -> None:
+        super().__init__()
+        self.encoder, self.head, self.layer = encoder, head, layer
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the denoiser's output and the head's."""
+        found, features = self.encoder.through(x)
+        return found, self.head(features[self.layer])

@@ -50,7 +50,8 @@ class Cleaned(LazyArray):
         return rows if self.pixels is None else rows[:, self.pixels]
 
     def _name(self) -> str:
-        return f"{self.source.path.name}: {self.source.name}"
+        path = self.source.path
+        return f"{path.parent.name}/{path.name}: {self.source.name}"
 
 
 def filled_edges(rows: NDArray[Any], numbers: NDArray[Any], name: str) -> NDArray[Any]:

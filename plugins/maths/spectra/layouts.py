@@ -40,6 +40,11 @@ class SpectraFile:
     labels: Mapping[str, NDArray[np.float32]]
 
 
+def named(path: Path) -> str:
+    """Return how messages call a file: splits often differ in their folder alone."""
+    return f"{path.parent.name}/{path.name}"
+
+
 def read_file(path: Path, layout: Layout, labels: Sequence[str], *, clip: bool) -> SpectraFile:
     """Return what a file holds, its spectra not read yet.
 
@@ -50,9 +55,9 @@ def read_file(path: Path, layout: Layout, labels: Sequence[str], *, clip: bool) 
         with h5py.File(path, "r") as file:
             return _read(path, file, layout, labels, clip)
     except OSError as error:
-        message = f"{path.name} cannot be read as HDF5: {error}"
+        message = f"{named(path)} cannot be read as HDF5: {error}"
         if "truncated" in str(error):
-            message = f"{path.name} is cut short: {error}; copy it again"
+            message = f"{named(path)} is cut short: {error}; copy it again"
         raise RunnerError(message) from error
 
 
@@ -64,33 +69,34 @@ def _read(
     wave, flux, error = (_array(path, file, place, layout) for place in PLACES[layout])
     if flux.ndim != 2:
         raise RunnerError(
-            f"{path.name}: {flux.name} has shape {flux.shape}; spectra are rows of pixels"
+            f"{named(path)}: {flux.name} has shape {flux.shape}; spectra are rows of pixels"
         )
     rows, pixels = flux.shape
     for item, wanted in ((error, (rows, pixels)), (wave, (pixels,))):
         if item.shape != wanted:
             raise RunnerError(
-                f"{path.name}: {item.name} has shape {item.shape}, and {flux.name} of shape "
+                f"{named(path)}: {item.name} has shape {item.shape}, and {flux.name} of shape "
                 f"{flux.shape} needs {wanted}"
             )
     if not rows:
-        raise RunnerError(f"{path.name} holds no spectra")
+        raise RunnerError(f"{named(path)} holds no spectra")
     known = _flat_labels(file) if layout == "flat" else _table_labels(file)
     found = {}
     for label in labels:
         column = next((name for name in known if name.lower() == label.lower()), None)
         if column is None:
             raise RunnerError(
-                f"{path.name} has no label {label!r}{near(label, known)} "
+                f"{named(path)} has no label {label!r}{near(label, known)} "
                 f"(it has: {listed(sorted(known))})"
             )
         values = np.asarray(known[column], np.float32)
         if values.shape != (rows,):
-            raise RunnerError(f"{path.name}: {column} has {len(values)} values for {rows} spectra")
-        if not np.isfinite(values).all():
             raise RunnerError(
-                f"{path.name}: {column} is not finite in row {int(np.argmin(np.isfinite(values)))}"
+                f"{named(path)}: {column} has {len(values)} values for {rows} spectra"
             )
+        if not np.isfinite(values).all():
+            row = int(np.argmin(np.isfinite(values)))
+            raise RunnerError(f"{named(path)}: {column} is not finite in row {row}")
         found[label] = values
     arrays = [Hdf5Array(path, item.name, tuple(item.shape), item.dtype) for item in (flux, error)]
     cleaned = Cleaned(arrays[0], clip), Cleaned(arrays[1], clip=False)
@@ -103,7 +109,7 @@ def _array(path: Path, file: h5py.File, place: str, layout: str) -> h5py.Dataset
         return item
     there = listed(sorted(_names(file)), 12)
     raise RunnerError(
-        f"{path.name} has no array of numbers {place!r}, which the {layout} layout needs "
+        f"{named(path)} has no array of numbers {place!r}, which the {layout} layout needs "
         f"(it has: {there})"
     )
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from runner.types import Json
 
 Numbers = NDArray[np.float64]
+ROUNDING = 64  # last digits that a stack of layers may round away
 METRICS = ("split", "target", "r2", "rmse", "mae", "mse", "rows")
 
 
@@ -25,6 +26,16 @@ def scores(true: Numbers, predicted: Numbers) -> dict[str, float]:
     mse = float((away**2).mean())
     r2 = 1 - float((away**2).sum()) / spread if spread > 0 else float("nan")
     return {"r2": r2, "rmse": mse**0.5, "mae": float(np.abs(away).mean()), "mse": mse}
+
+
+def varying(x: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which features of (N, F) real numbers vary by more than the rounding of their dtype.
+
+    A convolution rounds as its batch is cut: what is constant differs in the last digits.
+    """
+    wide = x.astype(np.float64)
+    rounding = ROUNDING * np.finfo(x.dtype).eps if x.dtype.kind == "f" else 0.0
+    return np.asarray(wide.std(0) > rounding * np.sqrt((wide**2).mean(0)))
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ class NoisyRows:
             outputs, targets = zip(*pairs, strict=True)
             found = scored(torch.cat(outputs).double(), torch.cat(targets), loss)
         else:
-            found = _denoised(pairs, self.loss(loss))
+            found = denoised(pairs, self.loss(loss))
         network.train(was)
         return found
 
@@ -120,7 +120,8 @@ class NoisyRows:
 _SPECTRA = ("flux", "error")
 
 
-def _denoised(pairs: Iterator[tuple[Tensor, Tensor]], loss: Loss) -> dict[str, float]:
+def denoised(pairs: Iterator[tuple[Tensor, Tensor]], loss: Loss) -> dict[str, float]:
+    """Return the loss and both errors against the clean flux, over outputs and targets."""
     total = np.zeros(3)
     rows = 0
     for output, y in pairs:

@@ -25,6 +25,16 @@ def test_mlp_1_on_384_features_has_the_published_size() -> None:
     assert head(FEATURES).shape == (5, 1)
 
 
+def test_normalised_features_have_mean_0_and_deviation_1_and_cost_no_parameter() -> None:
+    shape = HeadShape(kind="linear", normalise=True)
+    head = ProbeHead(head=shape, channels=48, positions=13, outputs=1, pool=PoolShape()).build()
+    assert count(head) == 385
+    x = 3 * FEATURES + 2
+    found = head.train().norm(head.pool(x))
+    assert torch.allclose(found.mean(0), torch.zeros(384), atol=1e-5)
+    assert torch.allclose(found.std(0, correction=0), torch.ones(384), atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("kind", "width"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -49,6 +50,37 @@ def test_it_is_the_closed_form_on_standardised_features() -> None:
     wanted = (test["x"] - mean) / std @ weights + y.mean()
     found = Ridge(alpha=30.0).run(data).predictions.frame
     assert np.allclose(found.predicted, wanted[:, 0], atol=1e-4)
+
+
+def test_a_feature_that_varies_by_rounding_alone_is_left_out() -> None:
+    """Standardised, the last digit of a constant would be a feature as large as any other."""
+    wanted = Ridge().run(linear(noise=1.0)).metrics.frame
+    data = linear(noise=1.0)
+    for name, split in data.splits.items():
+        constant = np.full(len(split["x"]), 0.3, np.float32)
+        constant[-20:] = np.nextafter(constant[-20:], np.float32(1 if name == "train" else 0))
+        split["x"] = np.column_stack([split["x"], constant, np.zeros_like(constant)])
+    found = Ridge().run(data).metrics.frame
+    assert np.allclose(found.r2, wanted.r2, rtol=1e-12)
+
+
+def test_features_that_nearly_repeat_each_other_are_solved_in_double_precision() -> None:
+    wanted = Ridge().run(linear(noise=1.0)).metrics.frame
+    data = linear(noise=1.0)
+    for split in data.splits.values():
+        x = split["x"].astype(np.float64)
+        split["x"] = np.column_stack([x, x + 1e-5 * x[:, ::-1]]).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # sklearn warns of a matrix that it cannot solve
+        frame = Ridge(alpha=1e-3).run(data).metrics.frame
+    assert np.allclose(frame.r2, wanted.r2, atol=0.01)
+
+
+def test_no_varying_feature_is_an_error() -> None:
+    data = linear()
+    data.splits["train"]["x"] = np.ones_like(data.splits["train"]["x"])
+    with pytest.raises(RunnerError, match="no feature varies"):
+        Ridge().run(data)
 
 
 def test_metrics_are_consistent_with_each_other_and_the_predictions() -> None:

@@ -18,6 +18,7 @@ from plugins.maths.training import denoising, fitting
 from plugins.maths.training.noisy_rows import NoisyRows
 from plugins.models.blindspot_unet1d import BlindspotUnet1d
 from plugins.models.encoder_head import EncoderHead
+from plugins.models.labelled_denoiser import LabelledDenoiser
 from plugins.trainers.noisy import Noisy
 from runner import Circumstance, Dataset, RunnerError, Seed
 from runner.arrays import LazyArray
@@ -177,6 +178,45 @@ def test_r2_is_one_minus_residual_over_total(stars: Dataset) -> None:
     assert math.isclose(found.history.columns["val_r2"][-1], float(r2), rel_tol=1e-4)
 
 
+# -- a loss of labels beside the denoiser's ------------------------------------------------------
+
+
+def labelled(stars: Dataset, **more: Any) -> Any:
+    design = LabelledDenoiser(shape=SHAPE, pool={"kind": "global_mean"}, outputs=2)
+    recipe = trainer(**{"targets": ("log_g", "t_eff"), "label_weight": 0.5, **more})
+    return recipe.run(design, stars, SEED, Circumstance())
+
+
+def test_a_denoiser_learns_labels_beside_its_loss(stars: Dataset) -> None:
+    found = labelled(stars, epochs=6).history.columns
+    assert found["val_label_r2"][-1] > found["val_label_r2"][0]
+    assert found["val_rmse"][-1] < found["val_rmse"][0]
+
+
+def test_the_loss_of_labels_is_their_error_in_training_deviations(stars: Dataset) -> None:
+    last = labelled(stars, steps=1, epochs=None)
+    train, val = (
+        np.stack([stars[split][k] for k in ("log_g", "t_eff")], 1).astype(np.float64)
+        for split in ("train", "val")
+    )
+    true = torch.from_numpy((val - train.mean(0)) / train.std(0))
+    rows = NoisyRows.of(stars["val"], "val", (), 1.0, SEED)
+    x, y = (torch.cat(part) for part in zip(*rows.kept(), strict=True))
+    with torch.no_grad():
+        spectra, guess = last.last.module()(x)
+    square = (guess - true).square()
+    wanted = float(denoising.e2(spectra, y)) + 0.5 * float(square.mean())
+    assert math.isclose(last.history.columns["val_loss"][-1], wanted, rel_tol=1e-5)
+    r2 = 1 - square.sum() / (true - true.mean(0)).square().sum()
+    assert math.isclose(last.history.columns["val_label_r2"][-1], float(r2), rel_tol=1e-4)
+
+
+def test_the_labels_reach_the_encoder(stars: Dataset) -> None:
+    heavy, light = (labelled(stars, steps=3, epochs=None, label_weight=w) for w in (50.0, 1e-9))
+    name = "encoder.enter.conv.weight"
+    assert not torch.allclose(heavy.last.weights[name], light.last.weights[name])
+
+
 class OnDisk(LazyArray):
     """Stands for an array on disk."""
 
@@ -238,3 +278,6 @@ def test_a_monitor_must_be_a_column_of_the_loss() -> None:
     assert wrong is not None
     assert "val_r2" in wrong
     assert trainer(loss="mse", best={"monitor": "val_r2"}).check_parameters() is None
+    assert trainer(label_weight=1.0, best={"monitor": "val_label_r2"}).check_parameters() is None
+    twice = trainer(loss="mse", label_weight=1.0, best={"monitor": "val_r2"})
+    assert "labels alone" in str(twice.check_parameters())
