@@ -33,7 +33,7 @@ class PhotoPatches(Data):
     photographs: tuple[Literal["china", "flower"], ...] = Field(
         ("china", "flower"), min_length=1, description="which photographs, in the classes' order"
     )
-    bands: int = Field(3, ge=1, le=13, description="classes of a photograph; five are hard to tell apart")
+    bands: int = Field(3, ge=1, le=13, description="classes of a photograph; five are too alike")
     size: int = Field(32, ge=8, le=128, description="width and height of a patch, pixels")
     stripe: int = Field(64, ge=8, le=160, description="width of a stripe, pixels")
     train: int = Field(4000, ge=1, description="patches in the training split")
