@@ -241,11 +241,12 @@ class Judge:
         from plugins.maths.curvature.operators import Curvature
 
         self.folder, self.problem = folder, Problem.load(folder)
+        self.first: tuple[Any, Any] | None = None  # vectors and values of the first contestant
         args = (self.problem.module.double(), self.problem.x.double(), self.problem.y)
         self.operator = Curvature(*args, fold=False)
 
     def __call__(self) -> dict[str, Any]:
-        """Return residuals, values and the orthogonality error of the last contestant."""
+        """Return the worth of the last contestant's pairs, and how far the first's are from them."""
         import numpy as np
         import torch
 
@@ -257,11 +258,16 @@ class Judge:
         left = (images - values[:, None] * vectors).norm(dim=1) / values.abs()
         order = values.abs().argsort(descending=True)
         off = (vectors @ vectors.T - torch.eye(len(vectors)).double()).abs().max()
+        vectors, values = vectors[order], values[order]
+        if self.first is None:
+            self.first = (vectors, values)
         return {
             "worst": float(left.max()),
             "good": int((left <= SLACK * self.problem.tolerance).sum()),
             "off": float(off),
-            "values": values[order].tolist(),
+            "values": values.tolist(),
+            "gap": float((values / self.first[1] - 1).abs().max()),
+            "cosine": float((vectors * self.first[0]).sum(1).abs().min()),
         }
 
 
@@ -305,15 +311,18 @@ def race(options: argparse.Namespace, folder: Path) -> None:
             if number == 0:
                 said[name] = judge()
                 print(name, costs[name][-1], said[name], flush=True)
-    print("| contestant | CPU s | HVPs | MiB | within tolerance | worst residual | |V'V - 1| |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print(
+        "| contestant | CPU s | HVPs | MiB | within tolerance | worst residual | |V'V - 1| "
+        "| values apart | least |cosine| |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for name in names:
         found = {key: statistics.median(c[key] for c in costs[name]) for key in costs[name][0]}
         verdict = said[name]
         print(
             f"| {name} | {found['seconds']:.1f} | {found['products']:g} | {found['memory']:.0f} "
             f"| {verdict['good']} of {about['pairs']} | {verdict['worst']:.1e} "
-            f"| {verdict['off']:.0e} |"
+            f"| {verdict['off']:.0e} | {verdict['gap']:.0e} | {verdict['cosine']:.5f} |"
         )
     for name in names[1:]:
         pairs = zip(costs[name], costs[names[0]], strict=True)
