@@ -246,7 +246,7 @@ class Judge:
         self.operator = Curvature(*args, fold=False)
 
     def __call__(self) -> dict[str, Any]:
-        """Return the worth of the last contestant's pairs, and how far the first's are from them."""
+        """Return the worth of the last contestant's pairs and how far they are from the first's."""
         import numpy as np
         import torch
 
