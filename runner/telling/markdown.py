@@ -67,11 +67,19 @@ def _setup(resolved: Mapping[str, Any]) -> Iterator[str]:
             word = "axis" if kind == "axes" else "parameter"
             rows.append([f"{word} {_code(name)}", "", _code(written.value(value))])
     for family in ("data", "models", "trainers", "perturbations", "probes", "renderers"):
-        for name, body in resolved.get(family, {}).items():
+        steps = resolved.get(family, {})
+        for name, body in steps.items():
             given = {k: v for k, v in body.items() if k not in _FRAME}
             shown = ", ".join(f"{k} = {written.value(v)}" for k, v in given.items())
-            rows.append([_code(name), _plain(f"{family}/{body.get('use', '')}"), _code(shown)])
+            rows.append([_code(name), _plain(f"{family}/{_use(steps, body)}"), _code(shown)])
     yield _table(["what", "plugin", "value"], rows)
+
+
+def _use(steps: Mapping[str, Any], body: Mapping[str, Any]) -> str:
+    """Return the plugin of a step, its own or that of the step it is like."""
+    while "use" not in body and body.get("like") in steps:
+        body = steps[body["like"]]
+    return str(body.get("use", ""))
 
 
 def _checks(checks: list[Told], family: str, heading: str) -> Iterator[str]:

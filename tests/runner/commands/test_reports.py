@@ -273,3 +273,11 @@ def test_a_view_in_markdown_stands_in_the_study_report(world) -> None:
     assert world.run_cli("run", "-n", "1", "study.toml").code == 0
     text = markdown_of(world)
     assert "### tables/values.md\n\n**all of it**\n" in text
+
+
+def test_a_step_that_is_like_another_is_told_with_its_plugin(world) -> None:
+    world.spec(
+        '[probes.value]\nuse = "value"\na = 1.0\n\n[probes.again]\nlike = "value"\na = 2.0\n'
+    )
+    assert world.run_cli("run", "-n", "1", "study.toml").code == 0
+    assert "| `again` | probes/value |" in markdown_of(world)
