@@ -70,16 +70,22 @@ def read(rows: int, pixels: int, folder: Path) -> int:
 
 
 def epoch(rows: int, pixels: int, folder: Path) -> int:
-    """Train one pass with fresh noise, a small network so that the data is what counts."""
+    """Train a head for one pass on fresh noise, its encoder frozen and small: the data counts."""
     from plugins.maths.networks.blindspot_shape import BlindspotShape
     from plugins.models.blindspot_unet1d import BlindspotUnet1d
+    from plugins.models.encoder_head import EncoderHead
     from plugins.trainers.noisy import Noisy
     from runner import Circumstance, Seed
 
     del pixels
-    design = BlindspotUnet1d(shape=BlindspotShape(layers=3, width=2, kernel=3))
-    trainer = Noisy(epochs=1, batch=128, measured=VAL, optimizer={"adam": {"lr": 1e-3}})
-    trained = trainer.run(design, stored(folder), Seed(0), Circumstance())
+    stars = stored(folder)
+    denoiser = BlindspotUnet1d(shape=BlindspotShape(layers=7, width=4, kernel=3))
+    design = EncoderHead().run(denoiser.initialise(Seed(0)), Seed(0), stars)
+    trainer = Noisy(
+        loss="mse", epochs=1, batch=128, measured=VAL, optimizer={"adam": {"lr": 1e-3}},
+        best={"monitor": "val_r2", "mode": "max"},
+    )  # fmt: skip
+    trained = trainer.run(design, stars, Seed(0), Circumstance())
     assert trained.history.columns["step"][-1] == -(-rows // 128)
     return rows
 
@@ -102,7 +108,7 @@ def encode(rows: int, pixels: int, folder: Path, shape: dict[str, int] | None = 
 
 def encode_small(rows: int, pixels: int, folder: Path) -> int:
     """Encode spectra by the network of the bare study."""
-    return encode(rows, pixels, folder, {"layers": 7, "width": 12, "kernel": 9})
+    return encode(rows, pixels, folder, {"layers": 7, "width": 16, "kernel": 9})
 
 
 PARTS: dict[str, Callable[[int, int, Path], int]] = {
