@@ -9,8 +9,8 @@ are above 1.
     python benchmarks/landscape.py                             # ours and the plain loop
     python benchmarks/landscape.py --peers .venv-landscapes    # made there when it is not
 
-With `--whole N` the cases' whole grids are computed by N processes, each some of its columns on one
-thread, and the wall time is told too; the other two are measured by one process once it is done.
+With `--whole N` the cases' whole grids are computed by N processes, column by column on one thread
+each, and the wall time is told too; the other two are measured by one process once it is done.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import time
 import venv
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -144,35 +145,45 @@ def row(name: str, options: argparse.Namespace, python: Path | None) -> str:
 def whole(name: str, options: argparse.Namespace, python: Path | None) -> str:
     """Return what a whole grid took, and what the others take for some of its points."""
     race, start = Race(*CASES[name][0](), options.points), time.perf_counter()
-    parts = [race.at[k :: options.whole] for k in range(options.whole)]
+    spent, paths, race.losses = 0.0, set(), []
     with ProcessPoolExecutor(options.whole, mp_context=get_context("spawn")) as pool:
-        done = list(pool.map(columns, [name] * len(parts), [options.points] * len(parts), parts))
-    wall, spent = time.perf_counter() - start, sum(seconds for seconds, *_ in done)
-    losses: dict[float, Any] = {}
-    for part, (_, found, _) in zip(parts, done, strict=True):
-        losses |= dict(zip(part, found, strict=True))
-    race.losses = [losses[alpha] for alpha in race.at]
+        asks = [(name, options.points, at) for at in range(options.points)]
+        for seconds, found, path in pool.map(column, *zip(*asks, strict=True)):
+            spent, paths = spent + seconds, paths | {path}
+            race.losses.append(found)
+            done = len(race.losses) * options.points
+            passed = time.perf_counter() - start
+            print(
+                f"{done} points, {passed:.0f} s, {1000 * spent / done:.4g} ms each", file=sys.stderr
+            )
+    wall = time.perf_counter() - start
     ours, loop = 1000 * spent / options.points**2, race.loop(options.seconds)
     other = asked(python, name, options.seconds) if python else float("nan")
     return (
-        f"{name}: {options.points} x {options.points} points, {done[0][2]}: {wall:.0f} s of wall, "
-        f"{spent:.0f} s of CPU time, {ours:.4g} ms a point; one forward {loop:.4g}, "
+        f"{name}: {options.points} x {options.points} points, {', '.join(paths)}: {wall:.0f} s of "
+        f"wall, {spent:.0f} s of CPU time, {ours:.4g} ms a point; one forward {loop:.4g}, "
         f"loss-landscapes {other:.4g}: {loop / ours:.3g}x, {other / ours:.3g}x; "
         f"largest gap {race.gap:.1e}"
     )
 
 
-def columns(name: str, side: int, alphas: list[float]) -> tuple[float, list[list[float]], str]:
-    """Return CPU seconds, the losses at some alphas and all betas, and the way they were found."""
+@cache
+def known(name: str, side: int) -> Race:
+    """Return a case that a process has met before."""
     import torch
 
     torch.set_num_threads(1)
+    return Race(*CASES[name][0](), side)
+
+
+def column(name: str, side: int, at: int) -> tuple[float, list[float], str]:
+    """Return CPU seconds, the losses at one alpha and all betas, and the way they were found."""
     from plugins.maths.landscape.landscapes import surface
 
-    race = Race(*CASES[name][0](), side)
+    race = known(name, side)
     start = time.process_time()
-    found = surface(race.plane, race.x, race.y, alphas, race.at)
-    return time.process_time() - start, found.losses.tolist(), found.path
+    found = surface(race.plane, race.x, race.y, race.at[at : at + 1], race.at)
+    return time.process_time() - start, found.losses[0].tolist(), found.path
 
 
 class Race:

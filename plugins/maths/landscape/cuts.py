@@ -17,6 +17,7 @@ from plugins.maths.landscape.planes import Plane, hooked, sizes
 
 TOGETHER = 1024  # rows times points in one call of small layers, and ...
 CACHE = 2**18  # ... parameters of all its points: what fits a core's cache
+FEW = 4  # points at once that take longer than as many one by one, computed in place
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class AffineFirst:
         most = memory * 2**18 // each
         if x.device.type == "cpu":
             most = min(most, TOGETHER // len(x), CACHE // max(1, len(self.plane.start)))
-        self.points = max(1, most)
+        self.points = most if most > FEW else 1
         self.one, self.flat = _on_a_vector(self.rest, self.plane)
         self.hidden = torch.empty_like(self.base)
 

@@ -106,6 +106,15 @@ def test_a_row_does_not_depend_on_those_beside_it(path: str) -> None:
     torch.testing.assert_close(together[2:3], alone, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize(("rows", "points"), [(6, 170), (120, 8), (300, 1), (1200, 1)])
+def test_few_points_are_computed_one_by_one(rows: int, points: int) -> None:
+    plane, _ = plane_of(CASES["affine first layer"][0].initialise(Seed(0)))
+    x = PICTURES.repeat(rows // len(PICTURES), 1, 1, 1)
+    cut = Cut.of(plane, x)
+    assert cut is not None
+    assert cuts.AffineFirst(cut, x, 256).points == points
+
+
 @pytest.mark.parametrize("path", CASES)
 def test_chunks_of_rows_and_points_change_nothing(
     path: str, monkeypatch: pytest.MonkeyPatch
