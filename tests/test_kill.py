@@ -271,7 +271,7 @@ def rounds(world: Any, calm: dict[str, Any], told: list[dict[str, Any]], most: i
 
 # -- at any change of a file -----------------------------------------------------------------------
 
-CALLS = 208  # of a run of the study with one worker, more or less
+CALLS = 230  # of a run of the study with one worker, more or less
 
 
 def test_a_run_killed_at_a_change_of_a_file_goes_on_and_ends_as_if_undisturbed(
