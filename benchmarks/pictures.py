@@ -116,16 +116,16 @@ def timed(folder: Path, *arguments: str) -> dict[str, float]:
 
 def script(folder: Path, pictures: int) -> None:
     """Draw some pictures with pyplot alone, in a plain loop over the two files."""
-    import pickle
-
     import matplotlib as mpl
 
     mpl.use("agg")
     import numpy as np
     from matplotlib import pyplot as plt
 
-    base = pickle.loads((folder / "results_base.pkl").read_bytes())  # our own
-    tuned = pickle.loads((folder / "results_finetune.pkl").read_bytes())
+    from plugins.maths.files.plain_pickle import loads
+
+    base = loads((folder / "results_base.pkl").read_bytes())
+    tuned = loads((folder / "results_finetune.pkl").read_bytes())
     (folder / "script").mkdir()
     epochs = list(tuned[BETAS[0]][SEEDS[0]][next(iter(SCENARIOS))])
     cells = [(b, name, e) for e in epochs for b in BETAS for name in SCENARIOS]
