@@ -36,8 +36,8 @@ class Llc(Probe):
 
     w* is the given network, L_n the mean loss in nats over the n data points, exact at w*; the
     expectation is over exp(-n*beta L_n(w) - (w - w*)' Lambda (w - w*) / 2), sampled by `sampler`
-    with a metric frozen after burn-in. Nodes that differ in the model, the step size or the
-    localisation run as one computation and see the same noise and minibatches.
+    with a metric frozen half a burn-in before draws are kept. Nodes that differ in the model, the
+    step size or the localisation run as one computation and see the same noise and minibatches.
 
     Reads:  model; data.x, data.y (integer labels, or numbers). Draws streams noise, minibatch,
             fisher, preconditioner.
@@ -127,7 +127,7 @@ class Llc(Probe):
         "multiply", description="sisgld steps by the squared norm, or by its inverse"
     )
     decay: Real = Field(
-        0.99, gt=0, lt=1, description="memory of psgld's V, which adapts in burn-in"
+        0.99, gt=0, lt=1, description="memory of psgld's V, which adapts in half of burn-in"
     )
     metric_draws: int = Field(
         64, ge=1,

@@ -4,9 +4,11 @@ One step with metric D, gradient g of the mean loss, localiser Lambda and centre
 
     w <- w - (e/2) D [n*beta g + Lambda (w - w*)] + sqrt(e D) xi,   xi ~ N(0, I).
 
-D does not change while draws are kept, so no divergence term is needed. Noise and minibatches
-depend on (seed, chain, step) alone: cells share them, and a cell's result does not depend on which
-other cells are computed with it, nor on how many at a time. Shapes: K cells, P parameters.
+D does not change while draws are kept, so no divergence term is needed. It is settled half a
+burn-in before them: a V that ends with the chain's last places keeps the chain near them, for D is
+small far out. Noise and minibatches depend on (seed, chain, step) alone: cells share them, and a
+cell's result does not depend on which other cells are computed with it, nor on how many at a time.
+Shapes: K cells, P parameters.
 
 Sources: Welling and Teh 2011 (sgld); Li et al. 2016 (psgld); Patterson and Teh 2013 (rsgld); Ma,
 Chen and Fox 2015 for the general form.
@@ -57,7 +59,7 @@ class Rule:
         norm: of sisgld, mean or sum of the squared entries of a tensor.
         direction: of sisgld, multiply by the squared norm or divide by it.
         metric_localiser: Lambda = gamma / D (covariant) if true, else gamma.
-        decay: of psgld, weight of the past in V during burn-in.
+        decay: of psgld, weight of the past in V, which adapts in the first half of burn-in.
     """
 
     sampler: Literal["sgld", "psgld", "rsgld", "sisgld"]
@@ -104,6 +106,10 @@ class Schedule:
     burn_in: int
     chains: int
     batch_size: int
+
+    def adapts(self, step: int) -> bool:
+        """Tell whether psgld's V still follows the gradients at this step."""
+        return step < self.burn_in // 2
 
 
 @dataclass(frozen=True)
@@ -254,7 +260,7 @@ def sample(
         for step in range(total):
             rows, xi = draws.rows(), draws.noise(center)
             here = (step, slice(None), slice(chains.start, chains.stop))
-            chain.step(rows, xi, step < schedule.burn_in, loss[here], accuracy[here])
+            chain.step(rows, xi, schedule.adapts(step), loss[here], accuracy[here])
             if progress:
                 progress(start * total + (step + 1) * together, schedule.chains * total)
         reach += chain.reach().sum(1) / schedule.chains
@@ -301,10 +307,10 @@ class _Chains:
         self.factors = Coefficients.of(self.rule, self.metric, self.schedule)
 
     def step(
-        self, rows: Tensor | None, xi: Tensor, burning: bool, loss: Tensor, accuracy: Tensor
+        self, rows: Tensor | None, xi: Tensor, adapting: bool, loss: Tensor, accuracy: Tensor
     ) -> None:
         """Move every chain one step; write its loss and accuracy before it, (K, chains)."""
-        adapting = burning and self.rule.sampler == "psgld"
+        adapting = adapting and self.rule.sampler == "psgld"
         for at, cells in zip(self.slices, self.cells, strict=True):
             flat = self.flat[at]
             out = self.gradient[: len(flat)]
