@@ -10,6 +10,11 @@ for all. Estimates are of plain SGLD at the network itself, the one sampler that
 
 The peers are given the network as one writes it ordinarily (all positions in every block) and once
 more `lean`, with only the last position in the last block.
+
+With `--cores N` everybody has N of them, and steps a second of wall time are compared. Ours are N
+processes of one thread, each with its share of the cells, as `runner run -n N` computes them. A
+peer is measured as it uses the cores by itself, with N threads, and as one would help it: N
+processes of one thread, each at work on another cell.
 """
 
 from __future__ import annotations
@@ -24,7 +29,8 @@ import tempfile
 import time
 import venv
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +71,10 @@ SIZES = {
 
 @dataclass(frozen=True)
 class Contestant:
-    """A program that is timed: module of `llc_peers`, whose environment, what it is told."""
+    """A program that is timed: module of `llc_peers`, whose environment, what it is told.
+
+    `cells` are those of each of its `copies`, which run side by side.
+    """
 
     name: str
     module: str
@@ -73,12 +82,37 @@ class Contestant:
     told: tuple[str, ...] = ()
     cells: int = 1
     environ: tuple[str, ...] = ()
+    threads: int = 1
+    copies: int = 1
+
+    def timed(self, problem: Path, steps: int) -> dict[str, Any] | None:
+        """Return seconds a step: `cpu`, median of the copies, and `wall`, of all together."""
+        told = ("--steps", steps, "--short", 1, "--threads", self.threads)
+        with ThreadPoolExecutor(self.copies) as pool:
+            results = list(pool.map(lambda _: self.run(problem, *told), range(self.copies)))
+        found = [result for result in results if result is not None]
+        if len(found) < self.copies:
+            return None
+        rate = sum(1 / max(result["wall"], 1e-9) for result in found)
+        return {"wall": 1 / rate, "cpu": statistics.median(result["cpu"] for result in found)}
+
+    def on(self, cores: int) -> list[Contestant]:
+        """Return the ways in which it takes so many cores."""
+        if cores == 1:
+            return [self]
+        side_by_side = replace(
+            self, name=f"{self.name}: {cores} processes", copies=cores,
+            cells=max(1, self.cells // cores),
+        )  # fmt: skip
+        if self.module == "ours":
+            return [side_by_side] if self.cells > 1 else []
+        return [replace(self, name=f"{self.name}: {cores} threads", threads=cores), side_by_side]
 
     def run(self, problem: Path, *told: object, limit: float = 3600.0) -> dict[str, Any] | None:
         """Return what it prints; None, and a line on the terminal, when it fails."""
         environ = os.environ | {"PYTHONPATH": f"{HERE.parent}{os.pathsep}{HERE}"}
         environ |= dict.fromkeys(self.environ, "1")
-        environ.setdefault("OMP_NUM_THREADS", "1")
+        environ["OMP_NUM_THREADS"] = str(self.threads)
         done = subprocess.run(
             [self.python, "-m", f"llc_peers.{self.module}", str(problem), *self.told,
              "--cells", str(self.cells), *map(str, told)],
@@ -101,13 +135,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=6, help="timed steps of a chain; ours 2")
     parser.add_argument("--chains", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1, help="of every contestant")
+    parser.add_argument("--cores", type=int, default=1, help="for every contestant")
     parser.add_argument("--draws", type=int, default=100, help="steps for the estimates; 0: none")
     parser.add_argument("--folder", type=Path, help="where trained networks are kept and found")
     parser.add_argument("--only", nargs="+", default=[""], help="parts of contestants' names")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    found = [c for c in contestants(options) if any(part in c.name for part in options.only)]
+    torch.set_num_threads(1)
+    chosen = [c for c in contestants(options) if any(part in c.name for part in options.only)]
+    found = [way for one in chosen for way in one.on(options.cores)]
     with tempfile.TemporaryDirectory() as name:
         for size in options.sizes:
             network, data = trained(SIZES[size], options.folder)
@@ -119,7 +154,7 @@ def main() -> None:
                 problem.save(path)
                 speeds(f"{size}, minibatch {minibatch}", problem, path, found, options)
                 if options.draws:
-                    estimates(problem, path, found, options.draws)
+                    estimates(problem, path, chosen, options.draws)
 
 
 def contestants(options: argparse.Namespace) -> list[Contestant]:
@@ -194,9 +229,8 @@ def speeds(
     for _ in range(options.rounds):
         results = {}
         for one in found:
-            steps = options.steps if one.cells == 1 else 2
-            told = ("--steps", steps, "--short", 1, "--threads", options.threads)
-            result = one.run(path, *told)
+            steps = options.steps if one.cells == 1 else max(2, options.steps // 4)
+            result = one.timed(path, steps)
             print(f"{title}: {one.name}: {result}", file=sys.stderr, flush=True)
             if result is not None:
                 results[one.name] = result
@@ -206,18 +240,23 @@ def speeds(
     work = flops(problem)
     peaks_told = ", ".join(f"{kind} {value:.0f} GFLOP/s" for kind, value in best.items())
     work_told = ", ".join(f"{way} {value:.3f}" for way, value in work.items())
-    print(f"\n{title}, chains {options.chains}, threads {options.threads}")
+    base, others = "cpu", ("devinterp", "plain loop")
+    if options.cores > 1:
+        base = "wall"
+        others = tuple(f"devinterp: {options.cores} {way}" for way in ("threads", "processes"))
+    print(f"\n{title}, chains {options.chains}, cores {options.cores}")
     print(f"matmul peak {peaks_told}; GFLOP a step: {work_told}\n")
-    print("| | steps/s | CPU ms a step | devinterp / it | loop / it | GFLOP/s | share of peak |")
+    told = "".join(f" {other} / it |" for other in others)
+    print(f"| | steps/s | CPU ms a step |{told} GFLOP/s | share of peak |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for one in (c for c in found if all(c.name in r for r in rounds)):
         cpu = statistics.median(r[one.name]["cpu"] for r in rounds)
         wall = statistics.median(r[one.name]["wall"] for r in rounds)
         ratios = [
-            f"{statistics.median(r[other]['cpu'] / r[one.name]['cpu'] for r in rounds):.2f}"
+            f"{statistics.median(r[other][base] / r[one.name][base] for r in rounds):.2f}"
             if all(other in r for r in rounds)
             else "-"
-            for other in ("devinterp", "plain loop")
+            for other in others
         ]
         kind = "bf16" if "bf16" in one.told else "fp32"
         way = "ours" if one.module == "ours" else "lean" if "--lean" in one.told else "plain"
@@ -289,7 +328,7 @@ def estimates(problem: Problem, path: Path, found: list[Contestant], draws: int)
     for one in found:
         if one.cells > 1 and "bf16" not in one.told:
             continue  # ours with one cell stands for it: a cell's result ignores its company
-        alone = Contestant(one.name, one.module, one.python, one.told, 1, one.environ)
+        alone = replace(one, cells=1)
         result = alone.run(path, "--steps", draws, "--estimate")
         if result is None:
             continue
