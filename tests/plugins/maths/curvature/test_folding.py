@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from plugins.maths.curvature.folding import Folded, folded, pairs
+from plugins.maths.curvature.folding import Folded, folded
 from plugins.maths.curvature.operators import Curvature
+from plugins.maths.networks.folding import pairs
 
 
 def test_all_pairs_of_a_residual_network_are_folded(residual) -> None:
