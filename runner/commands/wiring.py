@@ -7,7 +7,7 @@ import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -21,11 +21,6 @@ _BEFORE = ("reference", "baseline", "original", "before", "start")  # ports for 
 _CURVE = ("step", "epoch")  # columns that a training curve runs along
 _NO_NUMBER = re.compile(r"(whether|names?|reasons?|text|the rules)\b", re.IGNORECASE)
 _STEPS = 1000  # of training, where a trainer must be told a number
-
-# What a view may be named: a renderer says which it does not write.
-SUFFIXES = (
-    ".png", ".csv", ".md", ".html", ".txt", ".json", ".toml", ".npz", ".h5", ".safetensors",
-)  # fmt: skip
 
 
 @dataclass
@@ -200,14 +195,8 @@ def _needed(draft: Draft) -> dict[str, Any]:
 
 
 def _file(draft: Draft) -> str:
-    """Return a file name for a view, of the first format that the renderer can write."""
-    names = marked_fields(draft.cls)[1]
-    blank = {name: name for name in names if draft.cls.model_fields[name].is_required()}
-    for suffix in SUFFIXES:
-        path = f"{draft.name}{suffix}"
-        if _wrong(draft.cls, {**blank, "path": path}, {"path"}) is None:
-            return path
-    return f"{draft.name}.png"
+    """Return a file name for a view, of the first format that the renderer names, or a picture."""
+    return draft.name + (cast("type[Renderer]", draft.cls).writes or (".png",))[0]
 
 
 def _wrong(
