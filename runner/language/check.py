@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from runner.errors import listed
-from runner.language.expression import ExpressionError, explain, is_claim, parse
+from runner.language.explanation import explain
+from runner.language.expression import ExpressionError, is_claim, parse
 from runner.plugin import Plugin
 from runner.types import Table, Verdict
 

@@ -20,7 +20,6 @@ _OPERATORS: dict[type, Callable[..., Any]] = {
     ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
     ast.Eq: operator.eq, ast.NotEq: operator.ne,
 }  # fmt: skip
-_SYMBOLS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 CONSTANTS = ("pi", "e", "tau", "true", "false")
 
 # name -> (fewest arguments, most arguments, meaning)
@@ -73,7 +72,6 @@ FUNCTIONS: dict[str, tuple[int, int, str]] = {
 }
 _TRUTHS = ("all", "any", "increasing", "decreasing", "isfinite", "close")
 _PASSING = ("min", "max", "first", "last", "minimum", "maximum", "where")  # truths of truths
-_REDUCING = ("max", "min", "all")  # a comparison of one of these is decided by one row
 
 
 class ExpressionError(ValueError):
@@ -197,10 +195,12 @@ def evaluate(
     Raises: ExpressionError when a name is missing, KeyError never.
     """
     check_names(expression, set(columns), {k: set(v) for k, v in (slices or {}).items()})
-    return _Evaluator(columns, slices or {}).value(expression.tree)
+    return Evaluator(columns, slices or {}).value(expression.tree)
 
 
-class _Evaluator:
+class Evaluator:
+    """What the parts of an expression are worth, for columns and bound slices."""
+
     def __init__(self, columns: Columns, slices: Mapping[str, Columns]) -> None:
         import math
 
@@ -211,6 +211,10 @@ class _Evaluator:
         }  # fmt: skip
 
     def value(self, node: ast.expr) -> Any:
+        """Return the value of a part.
+
+        Raises: ExpressionError when text is given to arithmetic.
+        """
         import numpy as np
 
         match node:
@@ -300,117 +304,3 @@ def _reductions() -> dict[str, Any]:
         "decreasing": lambda x: bool(np.all(np.diff(x) < 0)),
         "geomean": lambda x: np.exp(np.mean(np.log(x))),
     }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Explained:
-    """A check's outcome: both sides' values, and the row that decides it where one does."""
-
-    holds: bool
-    detail: str
-    row: int | None = None
-    slice: str | None = None  # the slice the row belongs to; None: the check's own table
-
-
-def explain(
-    expression: Expression, columns: Columns, slices: Mapping[str, Columns] | None = None
-) -> Explained:
-    """Return whether the check holds (every row, where it has many) and why."""
-    import numpy as np
-
-    value = np.asarray(evaluate(expression, columns, slices))
-    if value.dtype.kind != "b":
-        raise ExpressionError("must be a comparison; its value is a number, not true or false")
-    evaluator = _Evaluator(columns, slices or {})
-    holds = bool(np.all(value)) and value.size > 0
-    detail = "; ".join(_sides(evaluator, expression.tree))
-    row, part = _deciding_row(evaluator, expression.tree)
-    if value.size == 0:
-        detail = "no rows"
-    elif not detail and not holds:
-        truths = np.asarray(evaluator.value(_of_all(expression.tree)))
-        if truths.dtype.kind == "b" and truths.size > 1:
-            detail = f"{np.sum(~truths)} of {truths.size} rows are false"
-    return Explained(holds, detail or str(holds).lower(), row, part)
-
-
-def _sides(evaluator: _Evaluator, node: ast.expr) -> list[str]:
-    if isinstance(node, ast.BoolOp):
-        return [text for value in node.values for text in _sides(evaluator, value)]
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        return [f"not ({text})" for text in _sides(evaluator, node.operand)]
-    if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Compare):
-        return [f"{ast.unparse(node.func)}: {t}" for t in _sides(evaluator, node.args[0])]
-    if not isinstance(node, ast.Compare):
-        return []
-    sides = [shown(evaluator.value(v)) for v in (node.left, *node.comparators)]
-    text = sides[0]
-    for op, side in zip(node.ops, sides[1:], strict=True):
-        text += f" {_SYMBOLS[type(op)]} {side}"
-    return [text]
-
-
-def shown(value: Any) -> str:
-    """Return a value for a message: a number in six digits, many numbers as their range."""
-    import numpy as np
-
-    array = np.asarray(value)
-    if array.dtype.kind == "b" or array.dtype.kind not in "iuf":
-        return str(array.item()) if array.size == 1 else f"{array.size} values"
-    if array.size == 1:
-        return f"{array.item():.6g}"
-    return f"[{array.min():.6g} .. {array.max():.6g}]" if array.size else "no rows"
-
-
-def _deciding_row(evaluator: _Evaluator, node: ast.expr) -> tuple[int | None, str | None]:
-    """Return the row that is worst for a comparison over rows, and the slice it belongs to."""
-    import numpy as np
-
-    node = _of_all(node)
-    if not isinstance(node, ast.Compare) or len(node.ops) != 1:
-        inner, margin, upper = node, np.asarray(evaluator.value(node)), False
-        if margin.dtype.kind != "b" or margin.all():
-            return None, None
-        margin = margin.astype(float)  # the first row that is false
-    else:
-        inner = node.left
-        upper = isinstance(node.ops[0], (ast.Lt, ast.LtE))
-        if (
-            isinstance(inner, ast.Call)
-            and isinstance(inner.func, ast.Name)
-            and inner.func.id in _REDUCING
-        ):
-            upper = inner.func.id == "max"
-            inner = inner.args[0]
-            margin = np.asarray(evaluator.value(inner), dtype=float)
-        else:
-            try:
-                left, right = (
-                    np.asarray(evaluator.value(v), float) for v in (inner, node.comparators[0])
-                )
-            except ValueError:
-                return None, None
-            margin = left - right
-            if isinstance(node.ops[0], (ast.Eq, ast.NotEq)):
-                margin, upper = np.abs(margin), isinstance(node.ops[0], ast.Eq)
-    if margin.ndim != 1 or margin.size < 2:
-        return None, None
-    owners = {
-        n.value.id
-        for n in ast.walk(inner)
-        if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)
-    }
-    owner = next(iter(owners), None)
-    rows = evaluator.columns if owner is None else evaluator.slices[owner]
-    if len(owners) > 1 or margin.size != len(next(iter(rows.values()), ())):
-        return None, None  # no row of one table, as after diff()
-    if np.isnan(margin).any():  # what is no number holds least of all
-        return int(np.argmax(np.isnan(margin))), owner
-    return int(np.argmax(margin) if upper else np.argmin(margin)), owner
-
-
-def _of_all(node: ast.expr) -> ast.expr:
-    """Return what `all(...)` is about, or the expression itself."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "all":
-        return node.args[0]
-    return node
