@@ -8,17 +8,15 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from runner.arrays import Hdf5Array, LazyArray
+from runner.arrays import LazyArray
 from runner.errors import StoreError
 from runner.key import canonical
 from runner.plugin import Model
 from runner.registry import Registry, use_of
-from runner.storage import parquet
+from runner.storage import hdf5, parquet
 from runner.storage.described import DTYPES
-from runner.storage.parquet import Room
 from runner.storage.store import Store
 from runner.types import (
     Arrays,
@@ -33,7 +31,6 @@ from runner.types import (
 )
 
 INLINE = 512  # values; a table up to this size lies in its record
-_LAZY = "lazy"  # attribute of an array that is not to be held whole
 _NON_FINITE = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
 
 
@@ -96,11 +93,11 @@ class Writer:
         What is lazy goes there piece by piece, all else by way of memory.
         """
         if any(isinstance(array, LazyArray) for part in groups.values() for array in part.values()):
-            digest, size = self.store.put_file(lambda path: _write_hdf5(path, groups))
+            digest, size = self.store.put_file(lambda path: hdf5.write(path, groups))
             self.objects[digest] = size
             return digest
         stream = io.BytesIO()
-        _write_hdf5(stream, groups)
+        hdf5.write(stream, groups)
         return self._put(stream.getvalue())
 
     def _table(self, table: Table) -> Json:
@@ -172,35 +169,6 @@ def _scalar_json(value: Any) -> Json:
 
 def _scalar(value: Json) -> Any:
     return _NON_FINITE[value["float"]] if isinstance(value, dict) else value
-
-
-def _write_hdf5(target: Path | io.BytesIO, groups: Mapping[str, Mapping[str, Any]]) -> None:
-    import h5py
-    import numpy as np
-
-    with h5py.File(target, "w", track_order=True) as file:
-        for group, arrays in groups.items():
-            _check_name(group)
-            place = file.create_group(group, track_order=True) if group else file
-            for name, array in arrays.items():
-                _check_name(name)
-                data = array if isinstance(array, LazyArray) else np.asarray(array)
-                if data.dtype.kind not in "biufc":
-                    raise TypeError(f"array {name!r} may not hold {data.dtype}")
-                if not isinstance(data, LazyArray):
-                    place.create_dataset(name, data=data, track_times=False)
-                    continue
-                item = place.create_dataset(
-                    name, shape=data.shape, dtype=data.dtype, track_times=False
-                )
-                item.attrs[_LAZY] = True
-                for start, rows in data.pieces():
-                    item[start : start + len(rows)] = rows
-
-
-def _check_name(name: str) -> None:
-    if "/" in name or name == ".":
-        raise ValueError(f"{name!r} cannot name an array or a split: HDF5 reads it as a path")
 
 
 class Reader:
@@ -290,48 +258,8 @@ class Reader:
     def _arrays(self, digest: str) -> dict[str, Any]:
         return self._groups(digest).get("", {})
 
-    def _groups(self, digest: str, only: str | None = None) -> dict[str, dict[str, Any]]:
-        import h5py
-
-        groups: dict[str, dict[str, Any]] = {}
-        path = self.store.read(digest)
-        room = Room(path.stat().st_size)
-        with h5py.File(path, "r") as file:
-            for name in file:
-                _check_link(file, name)
-                item = file[name]
-                if isinstance(item, h5py.Dataset):
-                    groups.setdefault("", {})[name] = _plain_array(file, name, room, path)
-                elif only is None or name == only:
-                    groups[name] = {key: _plain_array(item, key, room, path) for key in item}
-        return groups
-
-
-def _check_link(group: Any, name: str) -> None:
-    import h5py
-
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise ValueError(f"{name!r} is a link; stored HDF5 holds plain arrays only")
-
-
-def _plain_array(group: Any, name: str, room: Room, path: Path) -> Any:
-    """Return an array that lies in the file itself and is made of numbers."""
-    import h5py
-    import numpy as np
-
-    _check_link(group, name)
-    item = group[name]
-    if (
-        not isinstance(item, h5py.Dataset)
-        or item.dtype.kind not in "biufc"
-        or item.external
-        or item.is_virtual
-    ):
-        raise ValueError(f"{name!r} is no plain array of numbers; stored HDF5 holds nothing else")
-    room.take(name, item.nbytes)
-    if _LAZY in item.attrs:
-        return Hdf5Array(path, item.name, tuple(item.shape), item.dtype)
-    return np.asarray(item[()])
+    def _groups(self, digest: str, only: str | None = None) -> hdf5.Groups:
+        return hdf5.read(self.store.read(digest), only)
 
 
 def part(description: Json, output: str, checkpoint: Any) -> Json:
