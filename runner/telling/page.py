@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from html import escape
-from pathlib import PurePosixPath
-from urllib.parse import quote
 
 from runner.language.written import toml
 from runner.telling.account import (
     DONE,
-    PICTURES,
-    TEXTS,
     Account,
-    Sheet,
     StepTold,
-    Summary,
     Told,
     command,
     duration,
@@ -28,34 +19,13 @@ from runner.telling.account import (
     verdict_counts,
 )
 from runner.telling.graph import Box, drawing
+from runner.telling.markup import breakable, table
+from runner.telling.page_views import Embedded, figures, files, tables
 from runner.telling.style import PAGE, STYLE
 
-MOST_EMBEDDED = 6_000_000  # bytes before base64, of all files; what is beyond is linked
-_MOST_IN_LINK = 200_000
-_ROWS = 8
 _CHECKS, _MORE = 12, 300  # verdicts of a family that are shown, and folded away
-_SHEETS = 60  # tables of a step that are shown
-_MIME = {
-    ".png": "image/png", ".svg": "image/svg+xml", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
-    ".gif": "image/gif", ".webp": "image/webp",
-}  # fmt: skip
 _FAMILIES = ("expect", "hypotheses")
 _GOOD, _BAD = ("holds", "supported"), ("fails", "error", "refuted", "failed")
-_BREAK = re.compile(r"(?<=[_,/])|(?=\[)")  # where a long name may go on in the next line
-
-
-@dataclass
-class Embedded:
-    """The bytes that the page holds in itself, which must stay small enough to be sent."""
-
-    used: int = 0
-
-    def takes(self, size: int) -> bool:
-        """Whether a file of a size in bytes still has room; then it is counted."""
-        if self.used + size > MOST_EMBEDDED:
-            return False
-        self.used += size
-        return True
 
 
 def page(told: Account) -> str:
@@ -64,9 +34,9 @@ def page(told: Account) -> str:
     sections = [
         ("verdicts", "Verdicts", "".join(_verdicts(told.checks))),
         ("failures", "Failures" if told.failures else "Left out", "".join(_failures(told))),
-        ("figures", "Figures", "".join(_figures(told, room))),
-        ("tables", "Tables", "".join(_tables(told, room))),
-        ("files", "Other files", "".join(_files(told))),
+        ("figures", "Figures", "".join(figures(told, room))),
+        ("tables", "Tables", "".join(tables(told, room))),
+        ("files", "Other files", "".join(files(told))),
         ("plan", "Plan", _plan(told)),
         ("timings", "Steps and timings", _timings(told.steps)),
         ("provenance", "Provenance", _provenance(told)),
@@ -129,17 +99,6 @@ def _moment(text: str) -> str:
     return escape(text.replace("T", " ").replace("Z", " UTC"))
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]], kind: str = "wide") -> str:
-    """Return a table in a box that scrolls; cells are HTML, their opening tags included.
-
-    One of the kind `stack` shows a row as a block where the page is narrow.
-    """
-    body = "".join(f"<tr>{''.join(f'{cell}</td>' for cell in row)}</tr>" for row in rows)
-    names = "".join(f"{name}</th>" for name in head)
-    inside = f"<thead><tr>{names}</tr></thead><tbody>{body}</tbody>"
-    return f'<div class="box"><table class="{kind}">{inside}</table></div>'
-
-
 def _badge(word: str) -> str:
     kind = "good" if word in _GOOD else "bad" if word in _BAD else "dull"
     return f'<span class="badge {kind}">{escape(word)}</span>'
@@ -171,17 +130,12 @@ def _judged(checks: list[Told]) -> str:
         ]
         for told in checks
     ]
-    return _table(["<th>verdict", "<th>claim", "<th>check", "<th>numbers"], rows, "stack")
+    return table(["<th>verdict", "<th>claim", "<th>check", "<th>numbers"], rows, "stack")
 
 
 def _claim(told: Told) -> str:
-    name = f"<code>{_name(told.label)}</code>"
+    name = f"<code>{breakable(told.label)}</code>"
     return f"{escape(told.claim)}<br>{name}" if told.claim else name
-
-
-def _name(text: str) -> str:
-    """Return a name that a narrow page may break where its words end."""
-    return _BREAK.sub("<wbr>", escape(text))
 
 
 def _worst(told: Told) -> str:
@@ -205,115 +159,6 @@ def _failures(told: Account) -> Iterator[str]:
     for state, count in left.items():
         if count:
             yield f"<p>{_badge(state)} {count} node{'s' if count > 1 else ''}</p>"
-
-
-# -- views -----------------------------------------------------------------------------------------
-
-
-def _figures(told: Account, room: Embedded) -> Iterator[str]:
-    drawn = set()
-    for view in told.views:
-        path = PurePosixPath(view)
-        stem = str(path.with_suffix(""))
-        if path.suffix not in PICTURES or stem in drawn:
-            continue
-        drawn.add(stem)
-        data = (told.folder / view).read_bytes()
-        others = [v for v in told.views if str(PurePosixPath(v).with_suffix("")) == stem]
-        links = " ".join(f'<a href="{quote(v)}" download>{_name(v)}</a>' for v in others)
-        caption = f"{links} from step <code>{escape(told.step_of.get(view, ''))}</code>"
-        if holes := told.manifest.get("partial", {}).get(view):
-            caption += f", <b>drawn with holes: {escape(str(holes))}</b>"
-        if not room.takes(len(data)):
-            yield f"<p>{caption}, too large for this page</p>"
-            continue
-        image = f'<img alt="{escape(view)}" src="{_data(data, _MIME[path.suffix])}">'
-        yield f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
-
-
-def _data(content: bytes, mime: str) -> str:
-    return f"data:{mime};base64,{base64.b64encode(content).decode()}"
-
-
-def _tables(told: Account, room: Embedded) -> Iterator[str]:
-    for step in dict.fromkeys(sheet.step for sheet in told.sheets):
-        found = [sheet for sheet in told.sheets if sheet.step == step]
-        sheets = found[:_SHEETS]
-        yield f"<h3><code>{_name(step)}</code></h3>"
-        if any(sheet.columns for sheet in sheets):
-            yield _summary(sheets)
-        for sheet in sheets:
-            yield _sheet(told, sheet, room)
-        if rest := len(found) - len(sheets):
-            yield f'<p class="soft">and {rest} more files beside this page</p>'
-
-
-def _summary(sheets: list[Sheet]) -> str:
-    names = list(dict.fromkeys(c.column for sheet in sheets for c in sheet.columns))
-    health = any(sheet.unhealthy is not None for sheet in sheets)
-    over = " over healthy rows" if health else ""
-    head = ["<th>file", '<th class="n">rows', *(['<th class="n">unhealthy'] if health else [])]
-    head += [f'<th class="n">{escape(name)}' for name in names]
-    rows = []
-    for sheet in sheets:
-        found = {column.column: _range(column) for column in sheet.columns}
-        row = [f'<td class="k">{escape(sheet.view)}', f'<td class="n">{len(sheet.rows)}']
-        row += [f'<td class="n">{sheet.unhealthy or 0}'] if health else []
-        rows.append(row + [f'<td class="n">{found.get(name, "–")}' for name in names])
-    return f'<p class="soft">Mean; below it least … greatest{over}.</p>' + _table(head, rows)
-
-
-def _range(column: Summary) -> str:
-    mean, low, high = (f"{value:.4g}" for value in (column.mean, column.low, column.high))
-    return mean if low == high else f'{mean}<br><span class="soft">{low} … {high}</span>'
-
-
-def _sheet(told: Account, sheet: Sheet, room: Embedded) -> str:
-    numeric = {
-        at
-        for at in range(len(sheet.header))
-        if all(_is_number(row[at]) for row in sheet.rows[:_ROWS] if len(row) > at)
-    }
-    marks = ['class="n"' if at in numeric else "" for at in range(len(sheet.header))]
-    head = [f"<th {marks[at]}>{escape(name)}" for at, name in enumerate(sheet.header)]
-    rows = [
-        [f"<td {marks[at]}>{escape(rounded(cell))}" for at, cell in enumerate(row[: len(head)])]
-        for row in sheet.rows[:_ROWS]
-    ]
-    target = quote(sheet.view)
-    if sheet.size <= _MOST_IN_LINK and room.takes(sheet.size):
-        target = _data((told.folder / sheet.view).read_bytes(), "text/csv;charset=utf-8")
-    file = escape(PurePosixPath(sheet.view).name)
-    shown = f"; here the first {_ROWS} rows" if len(sheet.rows) > _ROWS else ""
-    link = f'<a download="{file}" href="{target}">download {file}</a>, {sheet.size:,} bytes{shown}'
-    count = f'<span class="soft">{len(sheet.rows)} row{"s" if len(sheet.rows) != 1 else ""}</span>'
-    summary = f"<summary>{_name(sheet.view)} {count}</summary>"
-    return f"<details>{summary}<p>{link}</p>{_table(head, rows)}</details>"
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _files(told: Account) -> Iterator[str]:
-    shown = {sheet.view for sheet in told.sheets}
-    pictured = {str(PurePosixPath(v).with_suffix("")) for v in told.views
-                if PurePosixPath(v).suffix in PICTURES}  # fmt: skip
-    for view in told.views:
-        path = PurePosixPath(view)
-        if view in shown or str(path.with_suffix("")) in pictured:
-            continue
-        size = (told.folder / view).stat().st_size
-        yield f'<p><a href="{quote(view)}" download>{escape(view)}</a>, {size:,} bytes</p>'
-        if path.suffix in TEXTS and size <= _MOST_IN_LINK:
-            text = (told.folder / view).read_text("utf-8", errors="replace")
-            lines = text.splitlines()
-            more = f"\n... {len(lines) - 20} more lines" if lines[20:] else ""
-            yield f'<div class="box"><pre>{escape(chr(10).join(lines[:20]) + more)}</pre></div>'
 
 
 # -- the plan and its circumstances ----------------------------------------------------------------
@@ -354,13 +199,13 @@ def _timings(steps: list[StepTold]) -> str:
             step.family if step.family in ("expect", "hypotheses") else f"{step.family}/{step.use}"
         )
         rows.append([
-            f"<td><code>{_name(step.name)}</code>", f'<td class="k">{escape(use)}',
+            f"<td><code>{breakable(step.name)}</code>", f'<td class="k">{escape(use)}',
             f'<td class="k">{escape(", ".join(step.axes))}', f'<td class="n">{step.count}',
             f'<td class="k">{states or "computed where needed"}',
             f'<td class="n">{duration(step.seconds) if step.persist else ""}',
         ])  # fmt: skip
     note = "Work is the time that the nodes took where they were computed, summed over workers."
-    return f'{_table(head, rows)}<p class="soft">{note}</p>'
+    return f'{table(head, rows)}<p class="soft">{note}</p>'
 
 
 def _provenance(told: Account) -> str:
@@ -375,7 +220,7 @@ def _provenance(told: Account) -> str:
         ["<td>this run", f"<td>{escape(', '.join(facts))}, {token}"],
         ["<td>do it again", f"<td><code>{escape(command(manifest))}</code>"],
     ]
-    return _table(["<th>what", "<th>which"], rows, "stack")
+    return table(["<th>what", "<th>which"], rows, "stack")
 
 
 def _spec(told: Account) -> str:

@@ -200,12 +200,12 @@ def test_report_writes_the_last_run_anew_and_names_its_files(told) -> None:
 
 
 def test_what_would_make_the_page_too_large_is_linked(told, monkeypatch) -> None:
-    from runner.telling import page
+    from runner.telling import page_views
 
     folder = told.artifacts / "study"
     sizes = [(folder / name).stat().st_size for name in ("dot.png", "tables/values.csv")]
     for room, embedded in [(sum(sizes), 2), (sum(sizes) - 1, 1), (0, 0)]:
-        monkeypatch.setattr(page, "MOST_EMBEDDED", room)
+        monkeypatch.setattr(page_views, "MOST_EMBEDDED", room)
         assert told.cli("report", "study.toml").code == 0
         tags = parsed(html_of(told)).tags
         targets = [a.get("src", a.get("href", "")) for _, a in tags]
