@@ -146,6 +146,20 @@ def test_the_spec_of_the_docs_reads_a_network_from_a_file(shared_world: Any) -> 
     assert only(plan, "tuning").ports["source"].node is only(plan, "published")
 
 
+@pytest.mark.parametrize(("profile", "parameters"), [(None, 19_822), ("paper", 272_474)])
+def test_single_eigenvalues_stand_above_the_lower_end_of_the_pictured_density(
+    profile: str | None, parameters: int
+) -> None:
+    """With one lower end for all sizes the largest eigenvalues were cut off the paper's picture."""
+    from runner.language.spec import load
+
+    spec = load(SPEC, profile)
+    body = spec.steps["densities"].body
+    assert body["derive"] == {"relative": "density / max(density)"}  # whatever the unit
+    assert body["panels"][0]["y_limits"][0] == "$faintest"
+    assert 1 / 100 < spec.params["faintest"] * parameters < 1 / 10
+
+
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The smallest size, run."""
@@ -217,3 +231,112 @@ def test_the_log_tells_each_snapshots_eigenvalues_and_trace(smoke: Path) -> None
     assert len(trace.split(",")) == 5
     manifest = json.loads((smoke / "run.json").read_text("utf-8"))
     assert manifest["nodes"]
+
+
+# -- the published size, its files in small --------------------------------------------------------
+
+STEPS = (0, 2, 4)  # of 2 epochs of 2 batches
+SMALLER = (
+    "axes.step=[0, 2, 4]", "axes.shown=[0, 4]", "params.hessian_rows=8",
+    "trainers.pretrained.epochs=2", "trainers.pretrained.schedule.warmup=3",
+    "probes.trace.samples=4", "probes.density.vectors=1", "probes.density.lanczos_steps=20",
+)  # fmt: skip
+FOUR = ("pca_variance", "pca_cumulative_variance", "pca_projection", "cosine_similarity")
+
+
+def small_files(folder: Path) -> None:
+    """Write CIFAR-10's six files and two of CIFAR-10-C, of photographs, fewer rows each."""
+    from plugins.data.photo_patches import PhotoPatches
+    from plugins.maths.images.corruptions import corrupted
+    from plugins.maths.images.pixels import bytes_of, scales
+    from runner.types import Seed
+
+    data = PhotoPatches(train=320, test=256).run(Seed(0))
+    pixels = {name: bytes_of(data[name]["x"], *scales(data.about)) for name in data.splits}
+    rows = {
+        name: np.hstack([
+            data[name]["y"].astype(np.uint8)[:, None],
+            images.transpose(0, 3, 1, 2).reshape(len(images), 3072),
+        ])
+        for name, images in pixels.items()
+    }  # fmt: skip
+    for number, part in enumerate(np.split(rows["train"], 5), 1):
+        (folder / f"data_batch_{number}.bin").write_bytes(part.tobytes())
+    (folder / "test_batch.bin").write_bytes(rows["test"].tobytes())
+    levels = [corrupted(pixels["test"], "gaussian_noise", s, Seed(0)) for s in range(1, 6)]
+    np.save(folder / "gaussian_noise.npy", np.concatenate(levels))
+    np.save(folder / "labels.npy", np.tile(rows["test"][:, 0], 5))
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published size, run on small files: the whole network, fewer rows, batches, products."""
+    folder = tmp_path_factory.mktemp("paper")
+    small_files(folder)
+    sets = [part for text in SMALLER for part in ("--set", text)]
+    done = subprocess.run(
+        [sys.executable, "-m", "runner", "run", str(SPEC), "--profile", "paper",
+         "--artifacts", str(folder), "-n", "1", "-q", *sets],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **dict.fromkeys(PLACES, str(folder))},
+    )  # fmt: skip
+    assert done.returncode in {0, 1}, done.stdout + done.stderr
+    return folder / "hessian_finetune"
+
+
+@pytest.mark.slow
+def test_in_the_published_size_nothing_breaks_and_every_pair_converges(paper: Path) -> None:
+    manifest = json.loads((paper / "run.json").read_text("utf-8"))
+    assert set(manifest["failed"]) <= {"it_had_learned"}  # ten batches teach it little
+    statuses = {entry["node"]: entry["status"] for entry in manifest["nodes"]}
+    assert statuses["all_pairs_converged"] == "passed"
+    assert manifest["device"] == "cpu"
+    assert manifest["resolved"]["params"]["hessian_rows"] == 8
+    assert manifest["seconds"] > 0
+
+
+@pytest.mark.slow
+def test_the_published_size_leaves_every_itemised_file(paper: Path) -> None:
+    """S3.6, S3.7 and S3.9."""
+    there = {str(path.relative_to(paper)) for path in paper.rglob("*") if path.is_file()}
+    wanted = {
+        f"hessian_matrices/batch_{step}_{kind}.npz"
+        for step in STEPS
+        for kind in ("summary", "trace", "last_layer")
+    }
+    wanted |= {f"eigen_vectors/batch_{step}.npz" for step in STEPS}
+    wanted |= {f"models/batch_{step}.pth" for step in STEPS}
+    tables = ("components.csv", "projection.csv", "scores.npz", "overlaps.csv", "continuity.csv")
+    wanted |= {f"pca_results/{name}" for name in tables}
+    further = (
+        "subspace_overlap", "subspace_overlap_fresh", "continuity", "eigenvalues",
+        "least_eigenvalues", "density", "trace", "finetuning", "pretraining",
+    )  # fmt: skip
+    wanted |= {f"plots/{name}.png" for name in (*FOUR, *further)}
+    wanted |= {
+        "hessian_analysis.log", "eigenvalues.csv", "traces_of_layers.csv", "finetuning.csv",
+        "tensorboard/events.out.tfevents", "checkpoints/pretrained.pth", "run.json",
+        "report.html", "report.md",
+    }  # fmt: skip
+    assert {name for name in there if not name.startswith("runs/")} == wanted
+
+
+@pytest.mark.slow
+def test_the_published_network_and_its_blocks_have_their_sizes(paper: Path) -> None:
+    state = torch.load(paper / "models" / "batch_4.pth", weights_only=True)
+    size = sum(v.numel() for n, v in state.items() if "running" not in n and "num_" not in n)
+    assert size == 272_474
+    assert np.load(paper / "eigen_vectors" / "batch_4.npz")["vectors"].shape == (10, size)
+    assert np.load(paper / "pca_results" / "scores.npz")["scores"].shape[:2] == (30, 20)
+    block = np.load(paper / "hessian_matrices" / "batch_0_last_layer.npz")["block"]
+    assert block.shape == (650, 650)  # 64 features and a bias to each of ten classes
+    assert len(pd.read_csv(paper / "finetuning.csv")) == 3  # before, and after each epoch
+
+
+@pytest.mark.slow
+def test_the_event_file_holds_the_scalars_and_the_four_pictures(paper: Path) -> None:
+    content = (paper / "tensorboard" / "events.out.tfevents").read_bytes()
+    for tag in (b"eigenvalue/index_10", b"hessian_batch/trace", b"clean/loss", b"clean/accuracy"):
+        assert tag in content
+    for name in FOUR:
+        assert (paper / "plots" / f"{name}.png").read_bytes() in content
