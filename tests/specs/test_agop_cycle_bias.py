@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from runner.language.spec import load, parse_reference
 from tests.conftest import World
@@ -150,6 +152,91 @@ def test_every_kind_of_figure_is_drawn(views: Path) -> None:
     assert {name.removeprefix("results/Figures/") for name in names} == {
         "add_agop_cycle_bias.png", "add_agop_cycle_bias.pdf", "add_metrics.png",
         "add/summary_metrics_vs_step.png", "WLMD/add_wd_0_seed_42.png",
-        "WLMD/add_wd_1_seed_42.png",
+        "WLMD/add_wd_1_seed_42.png", "WLMD/add.png", "WLMD/add.pdf",
         *(f"add/wd_{wd}/{m}_vs_step.png" for wd in (0, 1) for m in ("agop", "cycle_bias")),
     }  # fmt: skip
+
+
+# -- the published size, fewer steps and rows ------------------------------------------------------
+
+EARLY = [0, 5, 10, 15, 20]  # a sigmoid takes four
+LAST_STEP = (
+    "trainers.grokked.steps", "renderers.checkpoint.where.step",
+    "hypotheses.cycle_bias_rises_at_grokking.where.step",
+    "hypotheses.frequencies_concentrate_at_grokking.where.step",
+    "hypotheses.decay_concentrates_more.let.decayed.where.step",
+    "hypotheses.decay_concentrates_more.let.free.where.step",
+)  # fmt: skip
+OPERATIONS = ("add", "sub", "mul", "div")
+RUNS = [(operation, wd, 42) for operation in OPERATIONS for wd in (0, 1)]
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published size run, of 100,000 steps the first twenty, of three seeds one."""
+    folder = tmp_path_factory.mktemp("paper")
+    sets = [f"{name}={EARLY[-1]}" for name in LAST_STEP]
+    sets += [f"axes.step={EARLY}", "axes.seed=[42]", "trainers.grokked.evaluate_every=20"]
+    sets += ["probes.agop.rows=64", "probes.agop_loss.rows=128"]
+    options = [part for text in sets for part in ("--set", text)]
+    done = World(ROOT, "plugins").run_cli(
+        "run", SPEC, "--profile", "paper", "--artifacts", folder, "-n", 1, "-q", *options
+    )
+    assert done.code in {0, 1}, done.out + done.err
+    return folder / "agop_cycle_bias"
+
+
+@pytest.mark.slow
+def test_in_the_published_size_nothing_breaks(paper: Path) -> None:
+    """Twenty steps teach nothing; the density of states is that of any three checkpoints."""
+    manifest = json.loads((paper / "run.json").read_text("utf-8"))
+    failed = {node.partition("[")[0] for node in manifest["failed"]}
+    assert failed <= {"learned_by_heart", "weight_decay_groks"}
+    statuses = {entry["node"]: entry["status"] for entry in manifest["nodes"]}
+    assert statuses["density_is_the_count"] == "passed"
+    cells = [name for name in statuses if name.startswith("agop[")]
+    assert len(cells) == len(RUNS) * len(EARLY)
+
+
+@pytest.mark.slow
+def test_the_published_size_leaves_every_itemised_file(paper: Path) -> None:
+    """S4.1, S4.2, S4.3, S4.6, S4.13 and decision (g)."""
+    wanted = {"report.html", "report.md", "run.json"}
+    for task, wd, seed in RUNS:
+        run = f"{task}_wd_{wd}_seed_{seed}"
+        wanted |= {
+            f"checkpoints/{task}/wd_{wd}/seed{seed}_step20.pt",
+            f"results/Data/AGOP_CycleBias/{run}.csv", f"results/Data/Metrics/{run}.csv",
+            f"results/Data/Metrics/{run}_agop_of_loss.csv", f"results/Figures/WLMD/{run}.png",
+            *(f"results/Data/WLMD/{run}/fig{number}.csv" for number in range(1, 6)),
+            *(f"results/Figures/{task}/wd_{wd}/{m}_vs_step.png" for m in ("agop", "cycle_bias")),
+        }  # fmt: skip
+    for task in OPERATIONS:
+        wanted |= {
+            f"results/Figures/{name}"
+            for name in (
+                f"{task}_agop_cycle_bias.png", f"{task}_agop_cycle_bias.pdf",
+                f"{task}_metrics.png", f"{task}/summary_metrics_vs_step.png",
+                f"WLMD/{task}.png", f"WLMD/{task}.pdf",
+            )
+        }  # fmt: skip
+    there = {str(path.relative_to(paper)) for path in paper.rglob("*") if path.is_file()}
+    assert {name for name in there if not name.startswith("runs/")} == wanted
+
+
+@pytest.mark.slow
+def test_the_published_files_have_the_itemised_columns_and_sizes(paper: Path) -> None:
+    for task, wd, seed in RUNS:
+        rows = rows_of(
+            paper / "results" / "Data" / "AGOP_CycleBias" / f"{task}_wd_{wd}_seed_{seed}.csv"
+        )
+        assert list(rows[0]) == ITEMISED
+        assert [int(row["step"]) for row in rows] == EARLY
+        assert np.isfinite([[float(value) for value in row.values()] for row in rows]).all()
+        every = rows_of(paper / "results" / "Data" / "Metrics" / f"{task}_wd_{wd}_seed_{seed}.csv")
+        assert {float(row["circulant_baseline"]) for row in every} == {1 / 128}
+        sizes = {(int(row["agop_rows"]), int(row["dimension"])) for row in every}
+        assert sizes == {(64, 4 * 128)}  # rows; positions x width
+    kept = torch.load(paper / "checkpoints/div/wd_1/seed42_step20.pt", weights_only=True)
+    assert kept["step"] == 20
+    assert kept["model_state_dict"]["token.weight"].shape == (99, 128)
