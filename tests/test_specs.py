@@ -44,6 +44,24 @@ def test_every_spec_is_valid_in_every_profile(here, spec, profile):
     assert (done.code, done.err) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("spec", "variable", "times"),
+    [
+        ("sample_landscape", "MNIST", 4),
+        ("hessian_finetune", "CIFAR10", 6),
+        ("hessian_finetune", "CIFAR10C", 2),
+    ],
+)
+def test_a_published_size_without_its_files_says_where_to_get_them(
+    here, spec, variable, times, monkeypatch
+):
+    monkeypatch.delenv(variable, raising=False)
+    done = here.cli("validate", ROOT / f"specs/{spec}.toml", "--profile", "paper")
+    assert done.code == 2
+    told = done.err.replace("\n", " ")
+    assert told.count(f"environment variable {variable} is not set; get it from https://") == times
+
+
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
 def test_every_spec_has_a_smoke_profile_and_says_what_it_asks(spec):
     assert "smoke" in profile_names(spec)

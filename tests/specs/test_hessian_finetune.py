@@ -74,18 +74,6 @@ def test_the_paper_size_is_the_published_one(tmp_path: Path) -> None:
     assert only(plan, "tuning").ports["source"].node is only(plan, "published")
 
 
-def test_without_the_published_files_it_says_where_to_get_them() -> None:
-    env = {name: value for name, value in os.environ.items() if name not in PLACES}
-    done = subprocess.run(
-        [sys.executable, "-m", "runner", "validate", str(SPEC), "--profile", "paper"],
-        cwd=ROOT, capture_output=True, text=True, check=False, env=env,
-    )  # fmt: skip
-    assert done.returncode == 2
-    told = (done.stdout + done.stderr).replace("\n", " ")
-    assert "environment variable CIFAR10 is not set; get it from https://" in told
-    assert "environment variable CIFAR10C is not set; get it from https://" in told
-
-
 def test_the_hessian_batch_is_fixed_and_its_contrast_is_not(tmp_path: Path) -> None:
     """BUG of earlier implementations: a fresh random batch for each snapshot."""
     plan = planned(tmp_path)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -95,15 +92,3 @@ def test_no_picture_of_the_embedded_digits_passes_for_mnist() -> None:
             shown = step.body["title"] + step.body["footnote"]
             assert "MNIST" in shown, name
             assert "scikit-learn" not in shown, name
-
-
-def test_the_published_size_without_its_files_says_where_to_get_them() -> None:
-    env = {name: value for name, value in os.environ.items() if name != "MNIST"}
-    done = subprocess.run(
-        [sys.executable, "-m", "runner", "validate", str(SPEC), "--profile", "paper"],
-        cwd=ROOT, capture_output=True, text=True, check=False, env=env,
-    )  # fmt: skip
-    assert done.returncode == 2
-    told = (done.stdout + done.stderr).replace("\n", " ")
-    assert told.count("environment variable MNIST is not set") == 4
-    assert told.count("get it from https://") == 4
