@@ -62,7 +62,7 @@ def test_sgld_on_a_quadratic_has_the_exact_finite_step_mean(strength):
 
 
 def test_the_metric_of_psgld_forgets_where_the_chain_was_before_draws_are_kept():
-    """A metric that ends with burn-in favours the chain's last places: 45 % too much here."""
+    """A metric that ends with burn-in favours the chain's last places: 37 % too much here."""
     n_beta, h, size = 144.8, 1.0, 20_000
     plan = schedule(
         step_size=torch.tensor([2e-5], dtype=torch.float64), burn_in=1500, steps=30,
