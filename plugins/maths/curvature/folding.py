@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from plugins.maths.networks.folding import merged, pairs, traced
+from plugins.maths.networks.folding import Convolution, Norm, merged, pairs, traced
 
 CALLS: dict[type[nn.Module], Callable[..., Tensor]] = {
     nn.Conv1d: F.conv1d, nn.Conv2d: F.conv2d, nn.Conv3d: F.conv3d,
@@ -23,27 +22,33 @@ def folded(module: nn.Module) -> Callable[[Tensor], Tensor]:
     any more. What cannot be traced is called as it is.
     """
     graph = traced(module)
-    return module if graph is None or not pairs(graph) else Folded(graph).run
+    found = {} if graph is None else pairs(graph)
+    if graph is None or not found:
+        return module
+    for at, (norm, convolution) in enumerate(found.items()):
+        own, behind = (graph.get_submodule(str(n.target)) for n in (convolution, norm))
+        name = f"folded_{at}"
+        graph.add_submodule(name, Folded(own, behind))
+        with graph.graph.inserting_after(norm):
+            norm.replace_all_uses_with(graph.graph.call_module(name, convolution.args))
+        graph.graph.erase_node(norm)
+        graph.graph.erase_node(convolution)
+    graph.recompile()
+    call: Callable[[Tensor], Tensor] = graph
+    return call
 
 
-class Folded(fx.Interpreter):
-    """Runs a traced module with each pair of convolution and batch norm as one convolution."""
+class Folded(nn.Module):
+    """A convolution and the batch norm behind it, computed as one convolution."""
 
-    def __init__(self, graph: fx.GraphModule) -> None:
-        super().__init__(graph)
-        self.pairs = pairs(graph)
-        self.passed = set(self.pairs.values())
+    def __init__(self, convolution: Convolution, norm: Norm) -> None:
+        super().__init__()
+        self.convolution = convolution
+        self.norm = norm
 
-    def run_node(self, n: fx.Node) -> Any:
-        """Return a node's value; a folded convolution hands its input on to its batch norm."""
-        if n in self.passed:
-            source: Any = n.args[0]
-            return self.env[source]
-        if n in self.pairs:
-            own = self.fetch_attr(str(self.pairs[n].target))
-            weight, bias = merged(own, self.fetch_attr(str(n.target)))
-            return CALLS[type(own)](
-                self.env[self.pairs[n]], weight, bias,
-                own.stride, own.padding, own.dilation, own.groups,
-            )  # fmt: skip
-        return super().run_node(n)
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the norm gives for input x of the convolution."""
+        own = self.convolution
+        weight, bias = merged(own, self.norm)
+        call = CALLS[type(own)]
+        return call(x, weight, bias, own.stride, own.padding, own.dilation, own.groups)
