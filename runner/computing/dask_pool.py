@@ -54,6 +54,7 @@ class DaskPool:
     """Parcels on Dask workers."""
 
     tries = 3
+    computes_here = False
 
     def __init__(
         self, text: str, place: Place, compute: Compute, say: Callable[[str], None] = _say

@@ -53,6 +53,7 @@ class Pool(Protocol):
     """Where parcels of one run are computed."""
 
     tries: int  # how often a parcel may lose its worker before it counts as failed
+    computes_here: bool  # whether `submit` returns only when the parcel is computed
 
     def room(self, threads: int, gpu: int = 0, alone: bool = False) -> bool:
         """Return whether a parcel with these needs may be submitted now.
@@ -151,6 +152,7 @@ class InProcess:
     """Computes each parcel as it is submitted, in this process."""
 
     tries = 1
+    computes_here = True
 
     def __init__(
         self, place: Place, compute: Compute, gpus: Callable[[], int] = cuda_devices

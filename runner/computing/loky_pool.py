@@ -31,6 +31,7 @@ class LokyPool:
     """Worker processes of this machine. When one dies, all in flight is lost and tried again."""
 
     tries = 2
+    computes_here = False
 
     def __init__(
         self, count: int, place: Place, compute: Compute, gpus: Callable[[], int] = cuda_devices

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from runner.sharing.shared import Shared
 
 # What runs, the folder of progress files, and how many nodes are waited for of whom.
-Tick = Callable[[dict[str, Group], Path, Mapping[str, int]], None]
+Tick = Callable[[Mapping[str, Group], Path, Mapping[str, int]], None]
 
 
 @dataclass

@@ -19,6 +19,7 @@ from runner.computing.results import as_done
 from runner.computing.work import Done, Parcel
 from runner.errors import Failure
 from runner.planning.plan import Node, sources
+from runner.running.beat import Beat
 from runner.running.outcome import BLOCKED, CACHED, NOT_RUN, PASSED
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Loop:
         self.tries: dict[int, int] = {}
         self.groups = dict(enumerate(_urgent_first(groups(run.plan, missing), run.first, missing)))
         self.running: dict[Future[list[Done]], tuple[int, ...]] = {}
+        self.beat = Beat(lambda groups: run.tick(groups, run.progress, {}))
         for number, group in self.groups.items():
             needs = {n.key for node in group.nodes for n in _needs(node, missing)}
             needs -= {node.key for node in group.nodes}
@@ -104,6 +106,7 @@ class Loop:
         """End the workers."""
         if "pool" in self.__dict__:
             self.pool.stop()
+        self.beat.stop()
 
     # -- handing over --------------------------------------------------------------------------
 
@@ -123,9 +126,17 @@ class Loop:
                 continue
             numbers, handed = self._next(alone)
             if handed is not None:
-                self.running[self.pool.submit(handed, group.gpu, alone)] = numbers
+                self.running[self._hand_in(handed, numbers, alone)] = numbers
         for item in full:
             self._push(*item)
+
+    def _hand_in(self, handed: Parcel, numbers: tuple[int, ...], alone: bool) -> Future[list[Done]]:
+        """Submit a parcel; where that is to compute it, it is told of meanwhile."""
+        gpu = self.groups[numbers[0]].gpu
+        if not self.pool.computes_here:
+            return self.pool.submit(handed, gpu, alone)
+        with self.beat.during({str(number): self.groups[number] for number in numbers}):
+            return self.pool.submit(handed, gpu, alone)
 
     def _next(self, alone: bool) -> tuple[tuple[int, ...], Parcel | None]:
         """Take what is handed over next: a group, or several of one step whose nodes are quick."""

@@ -29,7 +29,7 @@ class Watch(Protocol):
     def result(self, result: Result) -> None:
         """A node ended."""
 
-    def tick(self, running: dict[str, Group], progress: Path, waiting: Mapping[str, int]) -> None:
+    def tick(self, running: Mapping[str, Group], progress: Path, waiting: Mapping[str, int]) -> None:
         """Some time went by; `waiting` is how many nodes of which other runs are waited for."""
 
     def close(self) -> None:
@@ -63,7 +63,7 @@ class Silent:
     def result(self, result: Result) -> None:
         """Ignore a result."""
 
-    def tick(self, running: dict[str, Group], progress: Path, waiting: Mapping[str, int]) -> None:
+    def tick(self, running: Mapping[str, Group], progress: Path, waiting: Mapping[str, int]) -> None:
         """Ignore time."""
 
     def close(self) -> None:
@@ -104,6 +104,7 @@ class Lines:
         self.counts = _Counts(plan)
         self.verbose = verbose
         self.last = time.monotonic()
+        self.out = sys.stdout  # not what a node that is computed here has in its place
         self.waits: list[str] = []  # what was last told of other runs
 
     def begin(self, nodes: Iterable[Node]) -> None:
@@ -119,7 +120,7 @@ class Lines:
         if self.counts.ended[step] == self.counts.total[step]:
             self._print(self.counts.line(step))
 
-    def tick(self, running: dict[str, Group], progress: Path, waiting: Mapping[str, int]) -> None:
+    def tick(self, running: Mapping[str, Group], progress: Path, waiting: Mapping[str, int]) -> None:
         """Print what is running, or waited for, when nothing was printed for a while."""
         silence = time.monotonic() - self.last
         if running and silence > HEARTBEAT:
@@ -141,13 +142,14 @@ class Lines:
 
     def _print(self, text: str) -> None:
         self.last = time.monotonic()
-        print(text, flush=True)  # noqa: T201  # this is the output
+        print(text, file=self.out, flush=True)  # noqa: T201  # this is the output
 
 
 class Bars:
     """A bar for each step at work and one for each long node, with rate and time left."""
 
     def __init__(self, plan: Plan, verbose: bool) -> None:
+        from rich.console import Console
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -163,6 +165,7 @@ class Bars:
             TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}", markup=False),
             TimeElapsedColumn(), TimeRemainingColumn(),
+            console=Console(file=sys.stdout),  # as it is now: see `Lines`
         )  # fmt: skip
         self.steps: dict[str, Any] = {}
         self.nodes: dict[str, Any] = {}
@@ -188,7 +191,7 @@ class Bars:
             if step in self.steps:
                 self.bars.remove_task(self.steps.pop(step))
 
-    def tick(self, running: dict[str, Group], progress: Path, waiting: Mapping[str, int]) -> None:
+    def tick(self, running: Mapping[str, Group], progress: Path, waiting: Mapping[str, int]) -> None:
         """Draw what is running, how far long nodes are, and which other runs are waited for."""
         self._wait(list(waits(waiting)))
         for group in running.values():
