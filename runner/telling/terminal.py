@@ -20,6 +20,9 @@ HEARTBEAT = 15.0  # seconds between plain lines while nothing finishes
 PATIENCE = 2.0  # seconds after which it is told that another run is waited for
 
 
+Running = Mapping[str, Group]
+
+
 class Watch(Protocol):
     """What a run tells whoever watches it."""
 
@@ -29,7 +32,7 @@ class Watch(Protocol):
     def result(self, result: Result) -> None:
         """A node ended."""
 
-    def tick(self, running: Mapping[str, Group], progress: Path, waiting: Mapping[str, int]) -> None:
+    def tick(self, running: Running, progress: Path, waiting: Mapping[str, int]) -> None:
         """Some time went by; `waiting` is how many nodes of which other runs are waited for."""
 
     def close(self) -> None:
@@ -63,7 +66,7 @@ class Silent:
     def result(self, result: Result) -> None:
         """Ignore a result."""
 
-    def tick(self, running: Mapping[str, Group], progress: Path, waiting: Mapping[str, int]) -> None:
+    def tick(self, running: Running, progress: Path, waiting: Mapping[str, int]) -> None:
         """Ignore time."""
 
     def close(self) -> None:
@@ -120,7 +123,7 @@ class Lines:
         if self.counts.ended[step] == self.counts.total[step]:
             self._print(self.counts.line(step))
 
-    def tick(self, running: Mapping[str, Group], progress: Path, waiting: Mapping[str, int]) -> None:
+    def tick(self, running: Running, progress: Path, waiting: Mapping[str, int]) -> None:
         """Print what is running, or waited for, when nothing was printed for a while."""
         silence = time.monotonic() - self.last
         if running and silence > HEARTBEAT:
@@ -142,7 +145,7 @@ class Lines:
 
     def _print(self, text: str) -> None:
         self.last = time.monotonic()
-        print(text, file=self.out, flush=True)  # noqa: T201  # this is the output
+        print(text, file=self.out, flush=True)
 
 
 class Bars:
@@ -191,7 +194,7 @@ class Bars:
             if step in self.steps:
                 self.bars.remove_task(self.steps.pop(step))
 
-    def tick(self, running: Mapping[str, Group], progress: Path, waiting: Mapping[str, int]) -> None:
+    def tick(self, running: Running, progress: Path, waiting: Mapping[str, int]) -> None:
         """Draw what is running, how far long nodes are, and which other runs are waited for."""
         self._wait(list(waits(waiting)))
         for group in running.values():
