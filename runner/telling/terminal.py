@@ -19,8 +19,7 @@ from runner.running.outcome import CACHED, FAILED, PASSED, Result
 HEARTBEAT = 15.0  # seconds between plain lines while nothing finishes
 PATIENCE = 2.0  # seconds after which it is told that another run is waited for
 
-
-Running = Mapping[str, Group]
+Running = Mapping[str, Group]  # what is computed, by number
 
 
 class Watch(Protocol):
